@@ -128,11 +128,11 @@ def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArr
 
 
 def sigma_delta_problems(network: Network, library: str) -> list[str]:
-    """Why a library of spiking neurons cannot hold a sigma-delta network, with the layers."""
-    indices = ", ".join(str(index) for index, _, _ in spiking_shapes(network))
+    """Why a library of spiking neurons cannot hold a sigma-delta network; the same for all of its layers."""
+    index, layer, _ = spiking_shapes(network)[0]
     return [
-        f"layers {indices}: sigma-delta neurons: {library} has none that send graded messages in Loihi's integers; use "
-        "'loihi' or 'lava'"
+        f"layer {index}: neuron {type(layer.neuron).__name__}: {library} has no sigma-delta neurons, which send graded "
+        "messages in Loihi's integers; use 'loihi' or 'lava'"
     ]
 
 

@@ -37,6 +37,7 @@ from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Input, SumPool
 from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF, per_channel
+from bl_neuro.sigma_delta import SIGMA_DELTA
 
 __all__ = [
     "THRESHOLD_LIMIT",
@@ -98,7 +99,7 @@ class FixedPointLayer:
     def bias_loss(self) -> float:
         """Root mean square rounding error of the biases, as a fraction of their neurons' thresholds."""
         neuron = self.source.neuron
-        if self.bias is None or self.threshold == 0:
+        if self.bias is None or self.threshold == 0 or isinstance(neuron, SIGMA_DELTA):
             return 0.0
         quantized = np.broadcast_to(per_channel(self.bias.astype(np.float64), self.shape), self.shape) / self.threshold
         original = neuron.expanded("bias", self.shape) / neuron.expanded("threshold", self.shape)
@@ -108,6 +109,8 @@ class FixedPointLayer:
     def decay_loss(self) -> float:
         """Largest rounding error of a decay (fraction lost per step)."""
         neuron = self.source.neuron
+        if isinstance(neuron, SIGMA_DELTA):
+            return 0.0
         pairs = ((self.current_decay, neuron.current_decay), (self.voltage_decay, neuron.voltage_decay))
         return max(float(np.abs(fixed / DECAY_ONE - original.reshape(fixed.shape)).max()) for fixed, original in pairs)
 

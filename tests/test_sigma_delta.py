@@ -11,6 +11,7 @@ import pytest
 import bl_neuro as bl
 from bl_neuro import Conv, CubaLIF, Delta, Dense, Flatten, Input, Network, NetworkError, Sigma, SigmaDelta
 from bl_neuro.backends import find_backend
+from bl_neuro.deploy.ladder import ladder
 from bl_neuro.testing.random_sigma_delta import random_sigma_delta
 
 
@@ -84,4 +85,16 @@ def test_float_substrates_refuse_by_name_and_reason() -> None:
     made = Network((1, 2, 2), [Input(64, Delta()), Flatten(), Dense(np.ones((2, 4)), Sigma())])
     for name in ("snntorch", "norse", "slayer"):
         problems = find_backend(name).problems(made)
-        assert [problem.split(":")[:2] for problem in problems] == [["layers 0, 2", " sigma-delta neurons"]]
+        assert [problem.split(":")[:2] for problem in problems] == [["layer 0", " neuron Delta"]]
+
+
+def test_what_computes_spikes_refuses_it(tmp_path: Path) -> None:
+    with pytest.raises(bl.Unsupported, match="NIR has no neurons that send graded messages"):
+        bl.save(network(dense(Sigma())), tmp_path / "network.nir")
+    with pytest.raises(bl.Unsupported, match="computes spikes, not the messages"):
+        bl.reference.simulate(network(dense(Sigma())), np.zeros((1, 1, 3)))
+
+
+def test_the_ladder_has_its_last_rung_only() -> None:
+    made = network(dense(SigmaDelta(6, bias=3)))
+    assert [(rung.name, rung.network == made) for rung in ladder(made)] == [("state", True)]
