@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bl_neuro.backends.base import Backend
-from bl_neuro.backends.float_networks import Precision, Surrogate, spiking_shapes, wiring_problems
+from bl_neuro.backends.float_networks import Precision, Surrogate, sigma_delta_problems, spiking_shapes, wiring_problems
 from bl_neuro.network import Network
 
 if TYPE_CHECKING:
@@ -27,6 +27,8 @@ class NorseBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
+        if network.is_sigma_delta:
+            return sigma_delta_problems(network, "Norse")
         problems = wiring_problems(network, "Norse")
         for index, layer, _ in spiking_shapes(network):
             neuron = layer.neuron

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bl_neuro.backends.base import Backend
-from bl_neuro.backends.float_networks import Surrogate
+from bl_neuro.backends.float_networks import Surrogate, sigma_delta_problems
 from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantization_problems, quantize
 from bl_neuro.layers import Dense, Input
@@ -35,6 +35,8 @@ class SlayerBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
+        if network.is_sigma_delta:
+            return sigma_delta_problems(network, "SLAYER")
         problems = quantization_problems(network)
         if problems:
             return problems

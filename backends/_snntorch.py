@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bl_neuro.backends.base import Backend
-from bl_neuro.backends.float_networks import Precision, Surrogate, spiking_shapes, wiring_problems
+from bl_neuro.backends.float_networks import Precision, Surrogate, sigma_delta_problems, spiking_shapes, wiring_problems
 from bl_neuro.network import Network
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ class SnnTorchBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
+        if network.is_sigma_delta:
+            return sigma_delta_problems(network, "snnTorch")
         return [
             f"layer {index}: reset 'subtract' (without delay): if the membrane potential stays above the threshold "
             "after a reset, snnTorch subtracts the threshold again before it checks for a spike; use 'zero' or "

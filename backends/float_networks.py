@@ -24,6 +24,15 @@ def wiring_problems(network: Network, library: str) -> list[str]:
     return problems
 
 
+def sigma_delta_problems(network: Network, library: str) -> list[str]:
+    """Why a library of spiking neurons cannot hold a sigma-delta network; the same for all of its layers."""
+    index, layer, _ = spiking_shapes(network)[0]
+    return [
+        f"layer {index}: neuron {type(layer.neuron).__name__}: {library} has no sigma-delta neurons, which send graded "
+        "messages in Loihi's integers; use 'loihi' or 'lava'"
+    ]
+
+
 def spiking_shapes(network: Network) -> list[tuple[int, Input | Dense | Conv, Shape]]:
     """Index, layer and neuron shape of every layer with neurons."""
     rows = enumerate(zip(network.layers, network.shapes))

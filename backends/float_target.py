@@ -85,7 +85,8 @@ class FloatTarget(Target):
         layer = self.network.layers[index]
         if not isinstance(layer, SPIKING):
             raise InputError(f"layer {index} ({layer}) has no neurons")
-        return layer.neuron
+        neuron: CubaLIF = layer.neuron
+        return neuron
 
     def parameter(self, index: int, name: str) -> Tensor:
         """Parameter `name` of layer `index` as a tensor that broadcasts over its neurons."""

@@ -30,12 +30,15 @@ class Response:
     threshold, or None if the substrate does not reveal it. layers: spikes of every spiking layer, (T, B, *layer_shape),
     if requested. states: current u and voltage v (after the reset) of every spiking layer after the last step, integers
     (B, *layer_shape), if requested from a backend with `shows_states`.
+
+    A sigma-delta network has graded messages, whole numbers in float64, in place of all spikes, and as membrane its
+    output values in the units of its input. The states of a layer are those of sigma, act and residue that it has.
     """
 
     spikes: Tensor
     membrane: Tensor | None
     layers: list[Tensor] | None = None
-    states: list[tuple[Tensor, Tensor]] | None = None
+    states: list[tuple[Tensor, ...]] | None = None
 
     def __repr__(self) -> str:
         shown = "" if self.membrane is None else ", membrane"
@@ -168,7 +171,5 @@ def joined(pieces: list[Response]) -> Response:
         torch.cat([piece.spikes for piece in pieces], dim=1),
         torch.cat(membranes, dim=1) if membranes else None,
         [torch.cat(parts, dim=1) for parts in zip(*layers)] if layers else None,
-        [(torch.cat([u for u, _ in parts]), torch.cat([v for _, v in parts])) for parts in zip(*states)]
-        if states
-        else None,
+        [tuple(torch.cat(values) for values in zip(*parts)) for parts in zip(*states)] if states else None,
     )

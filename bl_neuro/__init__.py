@@ -69,6 +69,7 @@ if TYPE_CHECKING:
     from bl_neuro.network import Network
     from bl_neuro.neuron import CubaLIF
     from bl_neuro.remote import RemoteBlackBox
+    from bl_neuro.sigma_delta import Delta, Sigma, SigmaDelta
 
 _LAZY = {
     "AveragePool": "bl_neuro.layers",
@@ -79,6 +80,7 @@ _LAZY = {
     "CmaEs": "bl_neuro.attacks",
     "Conv": "bl_neuro.layers",
     "CubaLIF": "bl_neuro.neuron",
+    "Delta": "bl_neuro.sigma_delta",
     "Dense": "bl_neuro.layers",
     "Experiment": "bl_neuro.api.experiment",
     "Flatten": "bl_neuro.layers",
@@ -89,6 +91,8 @@ _LAZY = {
     "RandomSearch": "bl_neuro.attacks",
     "RemoteBlackBox": "bl_neuro.remote",
     "ShadowModels": "bl_neuro.membership.shadow_models",
+    "Sigma": "bl_neuro.sigma_delta",
+    "SigmaDelta": "bl_neuro.sigma_delta",
     "SumPool": "bl_neuro.layers",
     "TransferAttack": "bl_neuro.attacks",
     "WhiteBox": "bl_neuro.access",
@@ -131,6 +135,7 @@ __all__ = [
     "Conv",
     "CubaLIF",
     "DataError",
+    "Delta",
     "Dense",
     "EndpointError",
     "EndpointProtocolError",
@@ -155,6 +160,8 @@ __all__ = [
     "RemoteBlackBox",
     "ReportError",
     "ShadowModels",
+    "Sigma",
+    "SigmaDelta",
     "SubstrateError",
     "SubstrateFailed",
     "SumPool",

@@ -91,6 +91,8 @@ class BlackBox:
     (see `bl_neuro.mitigations`); `seed` is the seed of its random numbers. For a mitigation that changes the network,
     open `mitigation.network(network)` as the target.
 
+    For a sigma-delta network, spikes are graded messages, counts their sums, and the membrane its output values.
+
     The box exposes neither weights nor gradients, nor the target itself.
 
     Raises:
@@ -235,7 +237,7 @@ def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed:
 
 def _label_source(readout: Readout) -> Reveals:
     """The output whose maximum is the predicted class."""
-    return "scores" if readout == "membrane" else "counts"
+    return "counts" if readout == "spikes" else "scores"
 
 
 def predicted_classes(answer: Tensor, reveals: Reveals) -> Tensor:
@@ -258,7 +260,7 @@ def _check_target(target: Any, view: str) -> None:
 
 
 def _needs_membrane(target: Target, reveals: Reveals) -> bool:
-    return reveals in ("membrane", "scores") or (reveals == "label" and target.network.readout == "membrane")
+    return reveals in ("membrane", "scores") or (reveals == "label" and target.network.readout != "spikes")
 
 
 def reveal(response: Response, reveals: Reveals, readout: Readout = "spikes") -> Tensor:
@@ -290,7 +292,7 @@ def response_classes(response: Response, readout: Readout = "spikes") -> Tensor:
     must not count as correct.
     """
     label = reveal(response, "label", readout)
-    return label if readout == "membrane" else label.masked_fill(~response.spikes.flatten(2).any(0).any(1), -1)
+    return label if readout != "spikes" else label.masked_fill(~response.spikes.flatten(2).any(0).any(1), -1)
 
 
 def scores(membrane: Tensor) -> Tensor:

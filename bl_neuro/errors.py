@@ -176,5 +176,9 @@ class TokenInTheClear(UserWarning):
     """A token is sent over plain HTTP to another machine."""
 
 
+class DelaysShortened(UserWarning):
+    """A file has delays that are too long for Loihi; they are shortened, as Lava's own reader does."""
+
+
 class SilentLayers(UserWarning):
     """A network was read in which no neuron of some layers can spike, as with a wrong time step."""

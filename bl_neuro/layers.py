@@ -16,9 +16,12 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.checks import whole_number
 from bl_neuro.errors import NetworkError
 from bl_neuro.neuron import CubaLIF, frozen_array
+from bl_neuro.sigma_delta import Delta, Sigma, SigmaDelta
 
 Shape = tuple[int, ...]
 Pair = tuple[int, int]
+Neuron = CubaLIF | SigmaDelta | Sigma
+"""Neurons behind synapses: spiking ones, or those of a sigma-delta network."""
 MAX_EXTENT = 2**16
 """Largest size, stride, padding or dilation."""
 MAX_DELAY = 62
@@ -49,25 +52,27 @@ def _check_image(shape: Shape, layer_name: str) -> None:
         raise NetworkError([f"{layer_name} expects an input of shape (channels, height, width), found {shape}"])
 
 
-def _check_neuron(neuron: Any) -> None:
-    if not isinstance(neuron, CubaLIF):
-        raise NetworkError([f"neuron: expected a CubaLIF, found {type(neuron).__name__}"])
+def _check_neuron(neuron: Any, *sigma_delta: type) -> None:
+    if not isinstance(neuron, (CubaLIF, *sigma_delta)):
+        *names, last = (kind.__name__ for kind in (CubaLIF, *sigma_delta))
+        raise NetworkError([f"neuron: expected a {', '.join(names)} or {last}, found {type(neuron).__name__}"])
 
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Input:
     """Input neurons, allowed as the first layer: real inputs x, constant or varying, drive them as weight * x + bias.
 
-    weight, bias: a scalar or one value per neuron. Output shape = input shape, without synapse or delay. In Loihi's
-    arithmetic the drive is rounded toward zero to an integer, like in netx.
+    weight, bias: a scalar or one value per neuron. neuron: `CubaLIF`, or `Delta` in a sigma-delta network. Output shape
+    = input shape, without synapse or delay. In Loihi's arithmetic the drive is rounded toward zero to an integer, like
+    in netx.
     """
 
     weight: FloatArray
     bias: FloatArray
-    neuron: CubaLIF
+    neuron: Any  # a CubaLIF in a spiking network
 
-    def __init__(self, weight: Any, neuron: CubaLIF, bias: Any = 0.0) -> None:
-        _check_neuron(neuron)
+    def __init__(self, weight: Any, neuron: CubaLIF | Delta, bias: Any = 0.0) -> None:
+        _check_neuron(neuron, Delta)
         object.__setattr__(self, "weight", frozen_array(weight, "weight"))
         object.__setattr__(self, "bias", frozen_array(bias, "bias"))
         object.__setattr__(self, "neuron", neuron)
@@ -92,20 +97,21 @@ class Input:
 class Dense:
     """Fully connected synapses, weight (out, in), and their neurons. Input (in,), output (out,).
 
+    neuron: `CubaLIF`, or `SigmaDelta` or `Sigma` in a sigma-delta network.
     delay: synaptic delay in whole time steps, 0..62, a scalar or an array that broadcasts to (out, in), or None.
     recurrent: weight (out, out) of synapses from these neurons to themselves, with a delay of one step, or None.
     """
 
     weight: FloatArray
-    neuron: CubaLIF
+    neuron: Any  # a CubaLIF in a spiking network
     delay: FloatArray | None
     recurrent: FloatArray | None
 
-    def __init__(self, weight: Any, neuron: CubaLIF, delay: Any = None, recurrent: Any = None) -> None:
+    def __init__(self, weight: Any, neuron: Neuron, delay: Any = None, recurrent: Any = None) -> None:
         array = frozen_array(weight, "weight")
         if array.ndim != 2 or 0 in array.shape:
             raise NetworkError([f"weight: expected shape (out, in), found {array.shape}"])
-        _check_neuron(neuron)
+        _check_neuron(neuron, SigmaDelta, Sigma)
         object.__setattr__(self, "weight", array)
         object.__setattr__(self, "neuron", neuron)
         object.__setattr__(self, "delay", None if delay is None else _delay(delay, array.shape))
@@ -156,10 +162,13 @@ def _recurrent(value: Any, neurons: int) -> FloatArray:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class Conv:
-    """2-D convolution (cross-correlation), weight (out, in/groups, h, w), and its neurons. Input (C, H, W)."""
+    """2-D convolution (cross-correlation), weight (out, in/groups, h, w), and its neurons. Input (C, H, W).
+
+    neuron: `CubaLIF`, or `SigmaDelta` or `Sigma` in a sigma-delta network.
+    """
 
     weight: FloatArray
-    neuron: CubaLIF
+    neuron: Any  # a CubaLIF in a spiking network
     stride: Pair
     padding: Pair
     dilation: Pair
@@ -168,7 +177,7 @@ class Conv:
     def __init__(
         self,
         weight: Any,
-        neuron: CubaLIF,
+        neuron: Neuron,
         stride: Any = 1,
         padding: Any = 0,
         dilation: Any = 1,
@@ -181,7 +190,7 @@ class Conv:
         if divisor is None or divisor < 1 or array.shape[0] % divisor:
             content = reprlib.repr(groups)
             raise NetworkError([f"groups: expected a divisor of {array.shape[0]} output channels, found {content}"])
-        _check_neuron(neuron)
+        _check_neuron(neuron, SigmaDelta, Sigma)
         object.__setattr__(self, "weight", array)
         object.__setattr__(self, "neuron", neuron)
         object.__setattr__(self, "stride", _pair(stride, "stride", 1))

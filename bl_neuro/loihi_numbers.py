@@ -8,7 +8,8 @@ import numpy as np
 
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
-from bl_neuro.layers import SPIKING, AveragePool, Dense, Input, SumPool
+from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Input, SumPool
+from bl_neuro.sigma_delta import SIGMA_DELTA
 
 WEIGHT_RANGE = (-(2**20), 2**20)
 """Range of weights in a file; Loihi clips and truncates weights that do not fit 8 bits (`deploy.loihi_weights`)."""
@@ -18,6 +19,9 @@ BIAS_RANGE = (-(2**15), 2**15 - 1)
 DECAY_ONE = 4096
 MAX_DRIVE = 2**24
 """Largest drive of an input neuron: beyond it, Lava's 32-bit arithmetic overflows."""
+
+MAX_GRADED_SUM = 2**27
+"""Largest sum of the magnitudes of a kernel's weights for graded messages: Lava adds the products in float64."""
 
 
 def input_drive(layer: Input, values: FloatArray) -> IntArray:
@@ -46,6 +50,8 @@ def loihi_problems(layer: Any) -> list[str]:
         problems += _whole("bias", layer.bias, *WEIGHT_RANGE)
     if isinstance(layer, Dense) and layer.recurrent is not None:
         problems += _whole("recurrent", layer.recurrent, *WEIGHT_RANGE)
+    if isinstance(neuron, SIGMA_DELTA):  # which check their own integers
+        return problems + (_kernel_problems(layer) if isinstance(layer, Conv) else [])
     problems += _whole("threshold", neuron.threshold, 0, THRESHOLD_MAX)
     problems += _whole("bias of the neurons", neuron.bias, *BIAS_RANGE)
     for name in ("current_decay", "voltage_decay"):
@@ -55,6 +61,14 @@ def loihi_problems(layer: Any) -> list[str]:
     if neuron.reset != "zero":
         problems.append(f"reset '{neuron.reset}': Loihi resets to zero only")
     return problems
+
+
+def _kernel_problems(layer: Conv) -> list[str]:
+    largest = float(np.abs(layer.weight).reshape(len(layer.weight), -1).sum(1).max())
+    if largest <= MAX_GRADED_SUM:
+        return []
+    expected = f"magnitudes that add up to at most {MAX_GRADED_SUM} for a neuron"
+    return [f"weight: expected {expected}, found {largest:.0f}; Lava would round sums of graded messages"]
 
 
 def _whole(name: str, values: Any, low: int, high: int) -> list[str]:

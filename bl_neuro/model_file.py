@@ -19,6 +19,7 @@ from bl_neuro.files import atomic_path, what_is_at
 from bl_neuro.layers import AveragePool, Conv, Dense, Flatten, Input, Layer, SumPool
 from bl_neuro.network import MAX_FILE_BYTES, MAX_LAYERS, Network
 from bl_neuro.neuron import CubaLIF, Reset
+from bl_neuro.sigma_delta import sigma_delta_neuron
 from bl_neuro.strangers.safetensors_header import tensor_types
 
 if TYPE_CHECKING:
@@ -194,8 +195,17 @@ def _network_from_parts(structure: dict[str, Any], arrays: dict[str, FloatArray]
     shape = structure.get("input_shape")
     if not isinstance(shape, list):
         raise NetworkError(["input_shape: expected a list"])
-    readout, arithmetic = structure.get("readout"), structure.get("arithmetic", "real")
-    return Network(shape, layers, readout, arithmetic)  # type: ignore[arg-type]  # validated by the constructor
+    readout, arithmetic = structure.get("readout", ""), structure.get("arithmetic", "real")
+    return Network(shape, layers, readout, arithmetic)  # validated by the constructor
+
+
+def _neuron_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> Any:
+    if "neuron" in entry:
+        names = [name for name in ("threshold", "bias") if f"layers.{index}.{name}" in arrays]
+        parameters = {name: arrays.pop(f"layers.{index}.{name}") for name in names}
+        return sigma_delta_neuron(entry["neuron"], parameters, entry.get("activation"))
+    names = ["threshold", "current_decay", "voltage_decay", "bias"]
+    return CubaLIF(**{name: arrays.pop(f"layers.{index}.{name}") for name in names}, reset=entry["reset"])
 
 
 def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> Layer:
@@ -208,12 +218,8 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
             return pool(entry["size"], entry["stride"])
         if kind not in ("input", "dense", "conv"):
             raise NetworkError([f"unknown kind {str(kind)[:40]!r}"])
-        parameters = {
-            name: arrays.pop(f"layers.{index}.{name}")
-            for name in ("weight", "threshold", "current_decay", "voltage_decay", "bias")
-        }
-        weight = parameters.pop("weight")
-        neuron = CubaLIF(**parameters, reset=entry["reset"])
+        weight = arrays.pop(f"layers.{index}.weight")
+        neuron: Any = _neuron_from_parts(index, entry, arrays)
         if kind == "input":
             return Input(weight, neuron, arrays.pop(f"layers.{index}.input_bias"))
         if kind == "dense":

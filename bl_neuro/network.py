@@ -19,8 +19,9 @@ from bl_neuro.checks import whole_number
 from bl_neuro.errors import InputError, NetworkError
 from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Flatten, Input, Layer, Shape, SumPool
 from bl_neuro.loihi_numbers import loihi_problems
+from bl_neuro.sigma_delta import SIGMA_DELTA, Sigma, SigmaDelta
 
-Readout = Literal["spikes", "membrane"]
+Readout = Literal["spikes", "membrane", "values"]
 Arithmetic = Literal["real", "loihi"]
 InputKind = Literal["spikes", "current"]
 MAX_VALUES = 2**28
@@ -33,16 +34,18 @@ MAX_FILE_BYTES = 8 * MAX_VALUES + 2**20
 
 @dataclass(frozen=True, eq=False)
 class Network:
-    """A feed-forward spiking network: its input shape, its layers, and how its class is read out.
+    """A feed-forward spiking or sigma-delta network: its input shape, its layers, and how its answer is read out.
 
     input_shape: shape of one frame of input spikes, (features,) or (channels, height, width).
     layers: `Dense`, `Conv`, `Flatten`, `SumPool`, `AveragePool`, optionally an `Input` first; the last layer with
     neurons is the output.
     readout: "spikes", the class whose neuron spikes most often, or "membrane", the class with the highest mean softmax
-    of the membrane potential.
-    arithmetic: "real", or "loihi": every value is the integer that Loihi holds, exactly as in a `.net` file (weights,
-    vThMant as threshold, iDecay / 4096 and vDecay / 4096 as decays, the bias mantissa). Floating-point substrates then
-    use the same numbers as real ones, a twin with rounded parameters.
+    of the membrane potential. A sigma-delta network has the readout "values": its output values are a regressor's
+    answer, and their highest mean softmax names a class. By default the one that fits.
+    arithmetic: "real" (the default), or "loihi" (always, in a sigma-delta network): every value is the integer that
+    Loihi holds, exactly as in a `.net` file (weights, vThMant as threshold, iDecay / 4096 and vDecay / 4096 as decays,
+    the bias mantissa). Floating-point substrates then use the same numbers as real ones, a twin with rounded
+    parameters.
 
     Two networks are equal if their fingerprints are equal.
 
@@ -60,19 +63,22 @@ class Network:
         self,
         input_shape: Iterable[int],
         layers: Iterable[Layer],
-        readout: Readout = "spikes",
-        arithmetic: Arithmetic = "real",
+        readout: Readout | None = None,
+        arithmetic: Arithmetic | None = None,
     ) -> None:
         object.__setattr__(self, "input_shape", checked_input_shape(input_shape))
         if not isinstance(layers, Iterable):
             raise NetworkError([f"layers: expected several layers, found {type(layers).__name__}"])
         object.__setattr__(self, "layers", tuple(layers))
-        object.__setattr__(self, "readout", readout)
-        object.__setattr__(self, "arithmetic", arithmetic)
+        usual_readout, usual_arithmetic = ("values", "loihi") if self.is_sigma_delta else ("spikes", "real")
+        object.__setattr__(self, "readout", usual_readout if readout is None else readout)
+        object.__setattr__(self, "arithmetic", usual_arithmetic if arithmetic is None else arithmetic)
         shapes, problems = _propagate(self.input_shape, self.layers)
-        if readout not in ("spikes", "membrane"):
-            problems.append(f"readout: expected 'spikes' or 'membrane', found {readout!r}")
-        problems += _arithmetic_problems(arithmetic, self.layers)
+        readouts = ("values",) if self.is_sigma_delta else ("spikes", "membrane")
+        if self.readout not in readouts:
+            problems.append(f"readout: expected {' or '.join(map(repr, readouts))}, found {readout!r}")
+        problems += _arithmetic_problems(self.arithmetic, self.layers)
+        problems += _sigma_delta_problems(self.layers) if self.is_sigma_delta else []
         if problems:
             raise NetworkError(problems)
         object.__setattr__(self, "shapes", tuple(shapes))
@@ -97,6 +103,11 @@ class Network:
         return "current" if isinstance(self.layers[0], Input) else "spikes"
 
     @property
+    def is_sigma_delta(self) -> bool:
+        """Whether its neurons are sigma-delta neurons, which send graded messages instead of spikes."""
+        return any(isinstance(getattr(layer, "neuron", None), SIGMA_DELTA) for layer in self.layers)
+
+    @property
     def parameters(self) -> int:
         """Number of synaptic weights."""
         return sum(layer.weight.size for layer in self.layers if isinstance(layer, (Dense, Conv)))
@@ -104,7 +115,8 @@ class Network:
     @property
     def has_bias(self) -> bool:
         """Whether any neuron has a bias; only then do `aligned` and `cold` starts differ."""
-        return any(bool(np.any(layer.neuron.bias)) for layer in self.layers if isinstance(layer, SPIKING))
+        neurons = [layer.neuron for layer in self.layers if isinstance(layer, SPIKING)]
+        return any(bool(np.any(getattr(neuron, "bias", 0.0))) for neuron in neurons)
 
     def describe(self) -> list[str]:
         """One line per layer, with its output shape."""
@@ -211,21 +223,50 @@ def _arithmetic_problems(arithmetic: Any, layers: tuple[Any, ...]) -> list[str]:
     for index, layer in enumerate(layers):
         if arithmetic == "loihi":
             problems += [f"layer {index}: {problem}" for problem in loihi_problems(layer)]
+        elif isinstance(getattr(layer, "neuron", None), SIGMA_DELTA):
+            problems.append(f"layer {index}: arithmetic: expected 'loihi' for sigma-delta neurons, found 'real'")
         elif isinstance(layer, SPIKING) and (layer.neuron.threshold == 0).any():
             problems.append(f"layer {index}: threshold: expected values above 0, found 0.0")
     return problems
 
 
+def _sigma_delta_problems(layers: tuple[Any, ...]) -> list[str]:
+    """Where a network with sigma-delta neurons also has spiking ones, no `Delta` input, or a `Sigma` before its end."""
+    problems = []
+    with_neurons = [index for index, layer in enumerate(layers) if isinstance(layer, SPIKING)]
+    for index in with_neurons:
+        neuron = layers[index].neuron
+        if not isinstance(neuron, SIGMA_DELTA):
+            problems.append(
+                f"layer {index}: neuron: expected sigma-delta neurons (Delta, SigmaDelta, Sigma), as in other layers, "
+                f"found {type(neuron).__name__}; a network is either spiking or sigma-delta"
+            )
+        elif isinstance(neuron, Sigma) and index != with_neurons[-1]:
+            problems.append(f"layer {index}: neuron: expected Sigma as the output only")
+        if getattr(layers[index], "recurrent", None) is not None:
+            problems.append(f"layer {index}: recurrent: not supported in a sigma-delta network")
+    if not isinstance(layers[0], Input):
+        problems.append("layer 0: expected Input with Delta neurons as the first layer of a sigma-delta network")
+    return problems
+
+
+def _neuron_structure(neuron: Any) -> dict[str, Any]:
+    if isinstance(neuron, SIGMA_DELTA):
+        activation = {"activation": neuron.activation} if isinstance(neuron, SigmaDelta) else {}
+        return {"neuron": neuron.kind, **activation}
+    return {"reset": neuron.reset}
+
+
 def _layer_structure(layer: Layer) -> dict[str, Any]:
     if isinstance(layer, Input):
-        return {"kind": "input", "reset": layer.neuron.reset}
+        return {"kind": "input", **_neuron_structure(layer.neuron)}
     if isinstance(layer, Dense):
         extras = [name for name in ("delay", "recurrent") if getattr(layer, name) is not None]
-        return {"kind": "dense", "reset": layer.neuron.reset, **({"extras": extras} if extras else {})}
+        return {"kind": "dense", **_neuron_structure(layer.neuron), **({"extras": extras} if extras else {})}
     if isinstance(layer, Conv):
         geometry = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
         lists = {name: list(pair) for name, pair in geometry.items()}
-        return {"kind": "conv", "reset": layer.neuron.reset, "groups": layer.groups, **lists}
+        return {"kind": "conv", **_neuron_structure(layer.neuron), "groups": layer.groups, **lists}
     if isinstance(layer, Flatten):
         return {"kind": "flatten"}
     kind = "sum_pool" if isinstance(layer, SumPool) else "average_pool"

@@ -129,12 +129,17 @@ class CubaLIF:
 
     def shape_problems(self, shape: tuple[int, ...]) -> list[str]:
         """All reasons why these parameters do not fit a layer with neurons of `shape`."""
-        problems = []
-        for name, array in self.parameters().items():
-            allowed = {(), (1,), shape} | ({(shape[0],), (shape[0], 1, 1)} if len(shape) == 3 else set())
-            if array.shape not in allowed:
-                problems.append(f"{name}: expected a scalar or one value per neuron {shape}, found shape {array.shape}")
-        return problems
+        return shape_problems(self.parameters(), shape)
+
+
+def shape_problems(parameters: dict[str, FloatArray], shape: tuple[int, ...]) -> list[str]:
+    """All reasons why `parameters` of neurons do not fit a layer with neurons of `shape`."""
+    problems = []
+    for name, array in parameters.items():
+        allowed = {(), (1,), shape} | ({(shape[0],), (shape[0], 1, 1)} if len(shape) == 3 else set())
+        if array.shape not in allowed:
+            problems.append(f"{name}: expected a scalar or one value per neuron {shape}, found shape {array.shape}")
+    return problems
 
 
 def per_channel(array: npt.NDArray[Number], shape: tuple[int, ...]) -> npt.NDArray[Number]:

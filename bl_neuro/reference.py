@@ -38,6 +38,10 @@ def simulate(network: Network, spikes: Any, start: str = "aligned") -> Reference
     start: "aligned", each layer starts when the first input reaches it; "cold", layer number l (from 0, not counting
     input neurons) first runs l+1 steps on its bias, like a Lava network with one step of delay per synapse.
     """
+    if network.is_sigma_delta:
+        raise Unsupported(
+            "the reference simulation computes spikes, not the messages of sigma-delta networks; use substrate 'loihi'"
+        )
     values: FloatArray = np.asarray(spikes, dtype=np.float64)
     steps = values.shape[0]
     recorded: list[BoolArray] = []

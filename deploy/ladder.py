@@ -60,6 +60,8 @@ class Rung:
 def ladder(network: Network) -> tuple[Rung, ...]:
     """The rungs of `network`, from float to fixed point; only the last two for a network in Loihi's arithmetic.
 
+    A sigma-delta network has the last one only.
+
     Raises:
         Unsupported: Loihi cannot hold the network; the message names every layer and parameter that prevents it.
     """
@@ -69,6 +71,8 @@ def ladder(network: Network) -> tuple[Rung, ...]:
         Rung("decays", integers, "real"),
         Rung("state", integers, "loihi"),
     )
+    if network.is_sigma_delta:  # which no substrate with real arithmetic holds
+        return last[1:]
     if network.arithmetic == "loihi":
         return last
     layers: list[Layer] = list(network.layers)

@@ -20,6 +20,7 @@ from bl_neuro.deploy.quantize import FixedPointLayer
 from bl_neuro.layers import SPIKING, Dense, Input
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.network import Network
+from bl_neuro.sigma_delta import SIGMA_DELTA
 
 STATE_LIMIT = 2**23
 """Limit of 24 signed bits: beyond it the current wraps around and the voltage is clipped."""
@@ -41,8 +42,11 @@ class StateBound:
 
 
 def state_bound(layer: FixedPointLayer, steps: int | None = None) -> StateBound:
-    """Bounds on |u| and |v| for samples of `steps` time steps, or of any length if None. Infinite for input neurons."""
-    if isinstance(layer.source, Input):
+    """Bounds on |u| and |v| for samples of `steps` time steps, or of any length if None.
+
+    Infinite for input neurons and sigma-delta neurons.
+    """
+    if isinstance(layer.source, Input) or isinstance(layer.source.neuron, SIGMA_DELTA):
         return StateBound(math.inf, math.inf)
     sums = _row_sums(layer)
     bias = 0 if layer.bias is None else int(np.abs(layer.bias).max())
@@ -72,4 +76,6 @@ def _series(decay: IntArray, steps: int | None) -> float:
 def never_spikes(network: Network) -> bool:
     """Whether no voltage that Loihi can hold exceeds the output thresholds, as in Lava-DL's exported readouts."""
     last = [layer for layer in network.layers if isinstance(layer, SPIKING)][-1]
+    if network.is_sigma_delta:
+        return False
     return network.arithmetic == "loihi" and bool((last.neuron.threshold >= THRESHOLD_MAX - 1).all())

@@ -7,13 +7,15 @@ netx.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
-from bl_neuro.deploy.net_neuron import cuba_neuron, layer_bias, never_firing_neuron
+from bl_neuro.deploy.net_neuron import block_neuron, layer_bias, never_firing_neuron
 from bl_neuro.deploy.net_values import (
     IGNORED_EXPONENT,
     LAVA_EXTENT,
@@ -24,12 +26,14 @@ from bl_neuro.deploy.net_values import (
     shape_of,
     whole_array,
 )
-from bl_neuro.errors import NetworkError
+from bl_neuro.errors import DelaysShortened, NetworkError
 from bl_neuro.layers import MAX_DELAY, Conv, Dense, Flatten, Input, Layer, Shape
 from bl_neuro.loihi_numbers import WEIGHT_RANGE
 from bl_neuro.strangers.checked_group import CheckedGroup
 
 NOT_IN_NETX = ("pool", "average", "concat", "unpool", "convT")
+MOST_STATED_DELAY = 2**20
+"""Largest delay that is read."""
 DENSE_KEYS = ("type", "shape", "neuron", "weight", "bias", "delay", "inFeatures", "outFeatures")
 GEOMETRY_KEYS = ("inChannels", "outChannels", "kernelSize", "stride", "padding", "dilation", "groups")
 
@@ -87,7 +91,7 @@ def add_block(chain: Chain, block: CheckedGroup, index: int) -> None:
     if kind in NOT_IN_NETX:
         reason = "netx does not implement it; read the blocks before it with layers="
     elif kind == "dense_comp":
-        reason = "complex weights belong to resonate-and-fire neurons, which are not CUBA-LIF"
+        reason = "complex weights belong to resonate-and-fire neurons, which bl_neuro does not have"
     else:
         reason = f"unknown; expected one of {', '.join(READERS)}"
     labelled.complain(f"block '{kind[:20]}': {reason}")
@@ -109,7 +113,7 @@ def _input(chain: Chain, block: CheckedGroup) -> None:
             block.complain(f"{key}: has no effect without a neuron group")
         return
     drive = {key: _netx_int(block, key, keys, default) for key, default in (("weight", 64), ("bias", 0))}
-    neuron = cuba_neuron(block, shape, np.zeros(()))
+    neuron: Any = block_neuron(block, shape, keys, is_input=True)
     layer = None
     if neuron is not None and drive["weight"] is not None and drive["bias"] is not None:
         layer = Input(drive["weight"], neuron, drive["bias"])
@@ -152,8 +156,8 @@ def _dense(chain: Chain, block: CheckedGroup, recurrent: bool = False) -> None:
     if recurrent and "delay" in keys:
         block.complain(IGNORED_EXPONENT)
     out = (neurons,) if neurons is not None else None
-    bias = layer_bias(block, out, keys)
-    neuron = cuba_neuron(block, out, bias) if "neuron" in keys else never_firing_neuron(bias)
+    has_group = "neuron" in keys
+    neuron: Any = block_neuron(block, out, keys) if has_group else never_firing_neuron(layer_bias(block, out, keys))
     if weight is not None:
         _check_features(block, keys, weight)
         _flatten_before(chain, block, weight.shape[1])
@@ -182,9 +186,17 @@ def _matrix(block: CheckedGroup, key: str, neurons: int | None) -> FloatArray | 
 
 def _delay(block: CheckedGroup, weight: FloatArray | None) -> FloatArray | None:
     """Delays that broadcast to (out, in): a vector has one value per row if its length fits, else one per column."""
-    values = bounded(block, "delay", whole_array(block, "delay"), 0, MAX_DELAY)
+    values = bounded(block, "delay", whole_array(block, "delay"), 0, MOST_STATED_DELAY)
     if values is None or weight is None:
         return None
+    if (values > MAX_DELAY).any():
+        warnings.warn(
+            f"{block.place}: delay: netx shortens delays above {MAX_DELAY} time steps to {MAX_DELAY}, and so does this "
+            f"reader; found up to {values.max():g}",
+            DelaysShortened,
+            stacklevel=2,
+        )
+        values = np.minimum(values, MAX_DELAY)
     rows, columns = weight.shape
     if values.ndim == 0:
         return values
@@ -234,9 +246,9 @@ def _conv(chain: Chain, block: CheckedGroup) -> None:
     weight = _kernels(block)
     pairs = {key: extent_pair(block, key, key != "padding", LAVA_EXTENT) for key in ("stride", "padding", "dilation")}
     groups = bounded(block, "groups", one_number(block, "groups"), 1, LAVA_EXTENT)
-    bias = layer_bias(block, declared, keys)
-    neuron = cuba_neuron(block, declared, bias) if "neuron" in keys else None
+    neuron: Any = block_neuron(block, declared, keys) if "neuron" in keys else None
     if "neuron" not in keys:
+        layer_bias(block, declared, keys)
         block.complain("neuron: missing; only a dense block may omit it")
     layer = None
     if weight is not None and neuron is not None and groups is not None and None not in pairs.values():

@@ -1,8 +1,8 @@
 """Writing Lava's netx HDF5 format, `.net`, which lava-dl's `netx.hdf5.Network` loads.
 
 One group per block under `layer/`: type, shape (channels first), weight, geometry, bias, and a `neuron` group of type
-CUBA with iDecay, vDecay (0..4096) and vThMant. netx stores images as width, height, channels, so arrays with one value
-per neuron of an image are written in that order.
+CUBA with iDecay, vDecay (0..4096) and vThMant, or of type SDNN with activation, vThMant and sigma_output. netx stores
+images as width, height, channels, so arrays with one value per neuron of an image are written in that order.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from bl_neuro.hdf5_image import hdf5_image
 from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, Shape
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.network import Network
-from bl_neuro.neuron import CubaLIF
+from bl_neuro.sigma_delta import SIGMA_DELTA, Delta, Sigma, SigmaDelta
 
 NOT_REPLICABLE = "only dense layers whose encoding does not change when zeros are added can be replicated in one file"
 
@@ -97,7 +97,7 @@ def _spiking_block(layer: Input | Dense | Conv, shape: Shape, replicas: int) -> 
     if isinstance(layer, Input):
         drive = {"weight": int(layer.weight.item()), "bias": int(layer.bias.item())}
         return block | {"type": "input"} | drive
-    if layer.neuron.bias.any():
+    if np.any(getattr(layer.neuron, "bias", 0)):
         bias = _laid_out(layer.neuron.bias, shape, replicas)
         block["bias"] = np.full(shape[:1], bias) if len(shape) == 3 and np.ndim(bias) == 0 else bias  # else netx fails
     if isinstance(layer, Dense):
@@ -110,11 +110,15 @@ def never_fires(layer: Layer) -> bool:
     if not isinstance(layer, Dense):
         return False
     neuron = layer.neuron
+    if isinstance(neuron, SIGMA_DELTA):
+        return False
     values = (neuron.threshold, neuron.current_decay, neuron.voltage_decay)
     return all(bool((value == expected).all()) for value, expected in zip(values, (THRESHOLD_MAX, 0.0, 1.0)))
 
 
-def _neuron_group(neuron: CubaLIF, shape: Shape, replicas: int) -> dict[str, Any]:
+def _neuron_group(neuron: Any, shape: Shape, replicas: int) -> dict[str, Any]:
+    if isinstance(neuron, SIGMA_DELTA):
+        return _sigma_delta_group(neuron)
     return {
         "neuron/type": "CUBA",
         "neuron/iDecay": _laid_out(neuron.current_decay * DECAY_ONE, shape, replicas),
@@ -123,6 +127,12 @@ def _neuron_group(neuron: CubaLIF, shape: Shape, replicas: int) -> dict[str, Any
         "neuron/refDelay": 1,
         "neuron/gradedSpike": False,
     }
+
+
+def _sigma_delta_group(neuron: Delta | SigmaDelta | Sigma) -> dict[str, Any]:
+    if isinstance(neuron, Sigma):
+        return {"neuron/type": "SDNN", "neuron/activation": "relu", "neuron/vThMant": 0, "neuron/sigma_output": True}
+    return {"neuron/type": "SDNN", "neuron/activation": "relu", "neuron/vThMant": int(neuron.threshold.item())}
 
 
 def _dense_block(layer: Dense, replicas: int) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer, Shape
 from bl_neuro.loihi_numbers import THRESHOLD_MAX
 from bl_neuro.network import Network, Readout, checked_input_shape
 from bl_neuro.neuron import CubaLIF, per_channel
+from bl_neuro.sigma_delta import SIGMA_DELTA, sigma_delta_neuron
 from bl_neuro.strangers.checked_group import CheckedGroup
 from bl_neuro.strangers.hdf5_file import read_hdf5
 
@@ -87,8 +88,13 @@ def _network(root: CheckedGroup, count: int | None, input_shape: Shape | None) -
 
 
 def natural_readout(layers: Any) -> Readout:
-    """The readout of a network with these layers: the membrane potential if its last neurons cannot fire."""
+    """The readout of a network with these layers: the membrane potential if its last neurons cannot fire.
+
+    Sigma-delta networks have one readout, their output values.
+    """
     neurons = [layer.neuron for layer in layers if hasattr(layer, "neuron")]
+    if any(isinstance(neuron, SIGMA_DELTA) for neuron in neurons):
+        return "values"
     return "membrane" if neurons and neurons[-1].threshold.max() >= THRESHOLD_MAX - 1 else "spikes"
 
 
@@ -111,7 +117,6 @@ def _numbered_blocks(listed: CheckedGroup, count: int | None) -> list[CheckedGro
 
 KEY = "bl_neuro"
 MOST_BYTES = 2**20
-PARAMETERS = ("threshold", "current_decay", "voltage_decay", "bias")
 
 
 def note_of(network: Network) -> bytes:
@@ -154,9 +159,11 @@ def _reshaped(layer: Input | Dense | Conv, name: str, shape: Shape, shapes: dict
         shape_in_note = shapes.get(f"{name}.{parameter}")
         return values if shape_in_note is None else _in_shape(values, tuple(shape_in_note), full)
 
-    parameters = layer.neuron.parameters()
-    threshold, current_decay, voltage_decay, bias = (noted(key, parameters[key], shape) for key in PARAMETERS)
-    neuron = CubaLIF(threshold, current_decay, voltage_decay, bias)
+    parameters = {key: noted(key, values, shape) for key, values in layer.neuron.parameters().items()}
+    if isinstance(layer.neuron, SIGMA_DELTA):
+        neuron: Any = sigma_delta_neuron(layer.neuron.kind, parameters)
+    else:
+        neuron = CubaLIF(**parameters)  # type: ignore[arg-type]  # the four numeric ones
     if isinstance(layer, Input):
         return Input(noted("weight", layer.weight, shape), neuron, noted("input_bias", layer.bias, shape))
     if isinstance(layer, Dense):

@@ -119,6 +119,8 @@ def _layer_problems(layer: Layer) -> list[str]:
         for name, array in (("weight", layer.weight), ("bias", layer.bias)):
             if array.size > 1:
                 problems.append(f"{name}: expected one value for all input neurons in netx, found {array.size}")
-        if layer.neuron.bias.any():
+        if np.any(getattr(layer.neuron, "bias", 0)):
             problems.append("bias of the neurons: netx does not support one for input neurons")
+    if getattr(getattr(layer, "neuron", None), "activation", "relu") != "relu":
+        problems.append("activation: expected 'relu', which netx always applies, found 'unit'")
     return problems

@@ -37,6 +37,7 @@ from bl_neuro.layers import SPIKING, AveragePool, Conv, Dense, Input, SumPool
 from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF, per_channel
+from bl_neuro.sigma_delta import SIGMA_DELTA
 
 __all__ = [
     "THRESHOLD_LIMIT",
@@ -55,7 +56,8 @@ class FixedPointLayer:
     weight: even, in [-254, 254], shape of the float weight. current_decay, voltage_decay: 0..4096, scalar or an array
     that broadcasts over the neurons. threshold: at least 1, one for the layer. bias: mantissas, int16, an array that
     broadcasts over the neurons, or None without bias. row_scale: (out,), integer weight = row_scale * float weight.
-    For a network in Loihi's arithmetic all values are the network's own, with thresholds in 0..2^17.
+    For a network in Loihi's arithmetic all values are the network's own, with thresholds in 0..2^17. Sigma-delta
+    neurons have no decays, which are then 0, and Sigma no threshold.
     """
 
     index: int
@@ -97,7 +99,7 @@ class FixedPointLayer:
     def bias_loss(self) -> float:
         """Root mean square rounding error of the biases, as a fraction of their neurons' thresholds."""
         neuron = self.source.neuron
-        if self.bias is None or self.threshold == 0:
+        if self.bias is None or self.threshold == 0 or isinstance(neuron, SIGMA_DELTA):
             return 0.0
         quantized = np.broadcast_to(per_channel(self.bias.astype(np.float64), self.shape), self.shape) / self.threshold
         original = neuron.expanded("bias", self.shape) / neuron.expanded("threshold", self.shape)
@@ -107,6 +109,8 @@ class FixedPointLayer:
     def decay_loss(self) -> float:
         """Largest rounding error of a decay (fraction lost per step)."""
         neuron = self.source.neuron
+        if isinstance(neuron, SIGMA_DELTA):
+            return 0.0
         pairs = ((self.current_decay, neuron.current_decay), (self.voltage_decay, neuron.voltage_decay))
         return max(float(np.abs(fixed / DECAY_ONE - original.reshape(fixed.shape)).max()) for fixed, original in pairs)
 
@@ -181,16 +185,20 @@ def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str
 
 def _as_stated(index: int, layer: Input | Dense | Conv, shape: tuple[int, ...]) -> FixedPointLayer:
     """A layer of a network in Loihi's arithmetic, with unchanged values."""
-    neuron = layer.neuron
+    parameters: dict[str, FloatArray] = layer.neuron.parameters()
+    none = np.zeros(())
+    current_decay, voltage_decay, threshold, bias = (
+        parameters.get(name, none) for name in ("current_decay", "voltage_decay", "threshold", "bias")
+    )
     return FixedPointLayer(
         index=index,
         source=layer,
         shape=shape,
         weight=layer.weight.astype(np.int64),
-        current_decay=np.round(DECAY_ONE * neuron.current_decay).astype(np.int64),
-        voltage_decay=np.round(DECAY_ONE * neuron.voltage_decay).astype(np.int64),
-        threshold=int(neuron.threshold.flat[0]),
-        bias=neuron.bias.astype(np.int64) if np.any(neuron.bias) else None,
+        current_decay=np.round(DECAY_ONE * current_decay).astype(np.int64),
+        voltage_decay=np.round(DECAY_ONE * voltage_decay).astype(np.int64),
+        threshold=int(threshold.flat[0]),
+        bias=bias.astype(np.int64) if np.any(bias) else None,
         row_scale=np.ones(layer.weight.shape[0] if layer.weight.ndim > 1 else 1),
     )
 

@@ -95,7 +95,8 @@ def rounding_loss(layer: Dense | Conv, shape: Shape, mantissa: int) -> float:
 
 def row_threshold(layer: Dense | Conv, shape: Shape) -> FloatArray:
     """Threshold of each row of weights, (out,)."""
-    return layer.neuron.expanded("threshold", shape).reshape(layer.weight.shape[0], -1)[:, 0]
+    threshold: FloatArray = layer.neuron.expanded("threshold", shape)
+    return threshold.reshape(layer.weight.shape[0], -1)[:, 0]
 
 
 def largest_weight(layer: Dense | Conv, shape: Shape) -> float:
@@ -112,7 +113,8 @@ def relative_weight(layer: Dense | Conv, shape: Shape) -> FloatArray:
 def relative_bias(layer: Dense | Conv, shape: Shape) -> FloatArray:
     """Bias of each neuron as a multiple of its threshold, in the layer's shape."""
     with np.errstate(over="ignore"):
-        return layer.neuron.expanded("bias", shape) / layer.neuron.expanded("threshold", shape)
+        relative: FloatArray = layer.neuron.expanded("bias", shape) / layer.neuron.expanded("threshold", shape)
+        return relative
 
 
 def is_fixed_point(layer: Dense | Conv) -> bool:

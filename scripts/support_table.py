@@ -64,6 +64,12 @@ def with_inputs(arithmetic: Any, weight: float, threshold: float, after: Any) ->
     return bl.Network((3,), [bl.Input(weight, neuron), bl.Dense(after, neuron)], arithmetic=arithmetic)
 
 
+def sigma_delta(delay: Any = None, activation: Any = "relu") -> bl.Network:
+    """A sigma-delta network of three layers."""
+    hidden = bl.Dense(WHOLE, bl.SigmaDelta(6, 1, activation), delay)
+    return bl.Network((3,), [bl.Input(64, bl.Delta(6)), hidden, bl.Dense(WHOLE.T, bl.Sigma())])
+
+
 def probes() -> dict[str, dict[str, bl.Network]]:
     """Small networks that each need one thing, by what they need."""
     per_neuron = {"current_decay": [0.2, 0.5, 0.9, 1.0], "voltage_decay": [0.1, 0.3, 0.5, 1.0]}
@@ -108,6 +114,11 @@ def probes() -> dict[str, dict[str, bl.Network]]:
             "recurrent synapses": whole(recurrent=20 * np.ones((4, 4))),
             "delays and recurrent synapses": whole(delay=1, recurrent=20 * np.ones((4, 4))),
             "input neurons": with_inputs("loihi", 100, 90, WHOLE[:, :3]),
+        },
+        "Sigma-delta networks": {
+            "`Delta`, `SigmaDelta` and `Sigma`": sigma_delta(),
+            "`Dense` with delays": sigma_delta(delay=[[0, 1, 2]]),
+            "`SigmaDelta` without ReLU (`unit`)": sigma_delta(activation="unit"),
         },
     }
 

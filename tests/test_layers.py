@@ -85,7 +85,7 @@ def test_flatten_and_dense() -> None:
         (lambda: Dense(np.ones((0, 3)), NEURON), "weight: expected shape"),
         (lambda: Dense([[1.0], [1.0, 2.0]], NEURON), "weight: expected numbers"),
         (lambda: Dense([[np.nan]], NEURON), "weight: expected finite numbers"),
-        (lambda: Dense(np.ones((1, 1)), WRONG), "neuron: expected a CubaLIF, found str"),
+        (lambda: Dense(np.ones((1, 1)), WRONG), "neuron: expected a CubaLIF, SigmaDelta or Sigma, found str"),
         (lambda: Conv(np.ones((3, 3)), NEURON), "weight: expected shape"),
         (lambda: Conv(kernels(), WRONG), "neuron: expected a CubaLIF"),
         (lambda: Conv(kernels(3), NEURON, groups=2), "groups: expected a divisor of 3 output channels, found 2"),

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bl_neuro.backends.base import Backend
+from bl_neuro.backends.lava.relu import with_relu
 from bl_neuro.backends.lava.simulation import SHARED_MEMORY, shared_memory_free
 from bl_neuro.deploy.net_values import netx_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
@@ -76,7 +77,7 @@ class LavaBackend(Backend):
     @classmethod
     def problems(cls, network: Network) -> list[str]:
         """See `Backend.problems`."""
-        return quantization_problems(network) or netx_problems(quantize(network).as_loihi)
+        return quantization_problems(network) or netx_problems(with_relu(quantize(network).as_loihi))
 
     @classmethod
     def other_python(cls, python: Any = None, **options: Any) -> str | None:

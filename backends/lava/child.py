@@ -3,12 +3,13 @@
 It reads frames from standard input and answers on the original standard output (Lava's own output is redirected to
 standard error). A frame is 4 bytes of header length (big endian), the header as JSON, and `bytes` bytes of payload:
 
-    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "start": "aligned" or "cold"}
-                                                    ->  {"actors": process ids of the simulation}
+    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "start": "aligned" or "cold",
+     "units": indices of blocks}                    ->  {"actors": process ids of the simulation}
     {"op": "run", "states": bool} + one sample, (T, *lava input shape), uint8 spikes or int32 currents
-                                                    ->  {"shapes": [...], "states": [...]} + one uint8 array
-                                                        (T, *shape) per recorded layer, the output last; if requested, u
-                                                        and v of every layer after its last step, int32
+                                                    ->  {"shapes": [...], "graded": bool, "states": [[...], ...]} + one
+                                                        array (T, *shape) per recorded layer, the output last, of uint8
+                                                        spikes or int32 graded messages; if requested, the states of
+                                                        every layer after its last step, int32
     {"op": "close"}
 
 Its arguments are the descriptor of a socket to the supervisor, the supervisor's process id, the prefix of names in
@@ -167,8 +168,12 @@ def _run(simulation: Any, header: dict[str, Any], payload: bytes) -> tuple[dict[
 
     sample = np.frombuffer(payload, simulation.input_dtype).reshape(simulation.steps, *simulation.inputs.shape)
     spikes, states = simulation.run(sample, header["states"])
-    shapes = {"shapes": [array.shape for array in spikes], "states": [array.shape for array in states]}
-    return shapes, b"".join(array.tobytes() for array in (*spikes, *states))
+    shapes = {
+        "shapes": [array.shape for array in spikes],
+        "graded": simulation.graded,
+        "states": [[array.shape for array in layer] for layer in states],
+    }
+    return shapes, b"".join(array.tobytes() for array in (*spikes, *(array for layer in states for array in layer)))
 
 
 def main() -> None:

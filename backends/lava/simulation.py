@@ -3,9 +3,12 @@
 A wall step is a time step of the simulation. Layer l answers input step t at wall step t + lag, where the lag is one
 per synapse on the way and zero for input neurons. A sample takes T + (lag of the last layer) wall steps.
 
+Sigma-delta networks have graded messages, of 32 bits, in place of spikes, and other states; see `STATES`.
+
 Between samples the network is reset in one of two ways. Normally Lava resets each layer by itself when the first input
 of the next sample reaches it (`LIFReset`). Synapses with delays and recurrent synapses hold spikes that this does not
-reset, and a cold start needs all layers reset together: the simulation then pauses and the states are set to zero.
+reset, sigma-delta neurons do not reset themselves at all, and a cold start needs all layers reset together: the
+simulation then pauses and the states are set to zero.
 """
 
 from __future__ import annotations
@@ -25,6 +28,8 @@ from typing import Any
 import numpy as np
 
 SHARED_MEMORY = "/dev/shm"
+STATES = {"Delta": ("act", "residue"), "SigmaDelta": ("sigma", "act", "residue"), "Sigma": ("sigma",)}
+"""State variables of neurons by their process; those of all other processes are u and v."""
 SEMAPHORES_OF_A_CHANNEL, OTHER_SEMAPHORES = 3, 8
 """Approximate, of lava-nc 0.10."""
 
@@ -93,7 +98,7 @@ def opened(header: dict[str, Any], failed: Any) -> tuple[Simulation, list[int]]:
     threading.Thread(target=_watch_the_start, args=(actors, ready, failed), daemon=True).start()
     try:
         simulation = Simulation(
-            netx, header["net"], header["steps"], header["layers"], header["sparse"], header["start"]
+            netx, header["net"], header["steps"], header["layers"], header["sparse"], header["start"], header["units"]
         )
     finally:
         ready.set()
@@ -111,10 +116,13 @@ def _watch_the_start(actors: list[Any], ready: threading.Event, failed: Any) -> 
 class Simulation:
     """A running network.
 
-    steps: T. layers: whether to record all layers. sparse: netx's `sparse_fc_layer`. start: see the module.
+    steps: T. layers: whether to record all layers. sparse: netx's `sparse_fc_layer`. start: see the module. units:
+    indices of blocks of sigma-delta neurons without ReLU, which netx does not know.
     """
 
-    def __init__(self, netx: Any, net: str, steps: int, layers: bool, sparse: bool, start: str) -> None:
+    def __init__(
+        self, netx: Any, net: str, steps: int, layers: bool, sparse: bool, start: str, units: list[int]
+    ) -> None:
         from lava.magma.core.run_configs import Loihi2SimCfg
 
         make = partial(netx.hdf5.Network, net_config=net, sparse_fc_layer=sparse)
@@ -123,22 +131,30 @@ class Simulation:
         self.lags = [index + (not self.current) for index in range(len(self.network.layers))]
         self.steps = steps
         self.period = steps + self.lags[-1]
-        resets_itself = start == "aligned" and not any(map(_holds_spikes, self.network.layers))
+        self.graded = any(type(block.neuron).__name__ in STATES for block in self.network.layers)
+        resets_itself = start == "aligned" and not self.graded and not any(map(_holds_spikes, self.network.layers))
         if resets_itself:
             self.network = make(reset_interval=self.period, reset_offset=0 if self.current else 1)
         self.blocks = self.network.layers
+        for index in units:
+            self.blocks[index].neuron.proc_params.overwrite("act_mode", 0)
         if sparse:
             _multiply_messages(self.blocks)
         self.clears = {} if resets_itself else _variables_to_clear(self.blocks, self.lags, start)
         self.fresh = True
-        recorded = range(len(self.blocks)) if layers else [len(self.blocks) - 1]
-        self.outputs = [(self.blocks[index].neuron.s_out, self.lags[index]) for index in recorded]
+        last = len(self.blocks) - 1
+        recorded = range(len(self.blocks)) if layers else [last]
+        starts = [0 if self.graded and start == "cold" and index == last else self.lags[index] for index in recorded]
+        self.outputs = [
+            (self.blocks[index].neuron.s_out, first, self.steps + self.lags[index])
+            for index, first in zip(recorded, starts)
+        ]
         if self.current:
             _widen_currents()
             self.inputs = self.blocks[0].neuron.a_in
         else:
             self.inputs = self.blocks[0].synapse.s_in
-        pipes = [self.inputs, *(port for port, _ in self.outputs)]
+        pipes = [self.inputs, *(port for port, _, _ in self.outputs)]
         for port in pipes:
             port.flag_external_pipe(buffer_size=self.period + 1)
         executable = self.network.compile(Loihi2SimCfg(select_tag="fixed_pt"))
@@ -150,17 +166,26 @@ class Simulation:
         """Data type of the input: uint8 for spikes, int32 for currents."""
         return np.int32 if self.current else np.uint8
 
+    @property
+    def output_dtype(self) -> Any:
+        """Data type of the output: uint8 for spikes, int32 for graded messages."""
+        return np.int32 if self.graded else np.uint8
+
     def run(self, sample: Any, states: bool) -> tuple[list[Any], list[Any]]:
-        """Spikes (T, *shape) of every recorded layer for a sample (T, *input shape), lags removed; u, v, u, v..."""
+        """Spikes (T, *shape) of recorded layers for a sample (T, *input shape), lags removed; states of each layer.
+
+        The messages of a sigma-delta output after a cold start include those before its first input, since its value
+        is their sum.
+        """
         send = self.inputs.external_pipe_csp_send_port.send
         silence = np.zeros(self.inputs.shape, sample.dtype)
         for step in range(self.period):
             send(sample[step] if step < self.steps else silence)
         state_values = self._advance(states)
         answers = []
-        for port, lag in self.outputs:
+        for port, first, end in self.outputs:
             frames = [port.external_pipe_csp_recv_port.recv() for _ in range(self.period)]
-            answers.append(np.stack(frames[lag : lag + self.steps]).astype(np.uint8))
+            answers.append(np.stack(frames[first:end]).astype(self.output_dtype))
         return answers, state_values
 
     def _advance(self, states: bool) -> list[Any]:
@@ -173,7 +198,7 @@ class Simulation:
             self._run_steps(pause - finished_steps)
             finished_steps = pause
             if pause in reads:
-                state_values += [np.asarray(state.get(), np.int32) for state in (reads[pause].u, reads[pause].v)]
+                state_values.append([np.asarray(state.get(), np.int32) for state in _states(reads[pause])])
             if pause > 0 or not self.fresh:  # Lava has no states before its first step
                 for variable in clears.get(pause, ()):
                     variable.set(np.zeros(variable.shape, np.int32))
@@ -235,7 +260,7 @@ def _variables_to_clear(blocks: list[Any], lags: list[int], start: str) -> dict[
     for block, lag in zip(blocks, lags):
         synapses = [getattr(block, name) for name in ("synapse", "synapse_rec") if hasattr(block, name)]
         buffers = {name: _buffer(synapse) for name, synapse in zip(("synapse", "synapse_rec"), synapses)}
-        neuron = [block.neuron.u, block.neuron.v]
+        neuron = _states(block.neuron)
         if start == "cold":
             variables.setdefault(1, []).extend([*neuron, *buffers.values()])
             continue
@@ -244,6 +269,10 @@ def _variables_to_clear(blocks: list[Any], lags: list[int], start: str) -> dict[
         recurrent = [buffers["synapse_rec"]] if "synapse_rec" in buffers else []
         variables.setdefault(lag + 1, []).extend([*neuron, *recurrent])
     return variables
+
+
+def _states(neuron: Any) -> list[Any]:
+    return [getattr(neuron, name) for name in STATES.get(type(neuron).__name__, ("u", "v"))]
 
 
 def _buffer(synapse: Any) -> Any:

@@ -59,14 +59,18 @@ class Plan:
     layers: bool
     sparse: bool
     start: Start
+    units: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Answer:
-    """Spikes (T, *shape) of recorded layers, uint8; u, v of every layer, int32, if requested. In Lava's layout."""
+    """Spikes (T, *shape) of recorded layers, uint8; the states of every layer, int32, if requested. In Lava's layout.
+
+    Graded messages are int32; those of the output after a cold start include the time steps before its first input.
+    """
 
     spikes: list[IntArray]
-    states: list[tuple[IntArray, IntArray]]
+    states: list[tuple[IntArray, ...]]
 
 
 class LavaProcess:
@@ -129,9 +133,12 @@ class LavaProcess:
     def run(self, frames: bytes, states: bool, deadline_s: float) -> Answer:
         """The answer to one sample, (T, *lava input shape): spikes as bytes, or currents of 32 bits."""
         reply, payload = self._ask({"op": "run", "states": states}, frames, deadline_s, "a query")
-        spikes, offset = _unpacked(payload, 0, reply["shapes"], np.uint8)
-        values, _ = _unpacked(payload, offset, reply["states"], np.int32)
-        return Answer(spikes, list(zip(values[::2], values[1::2])))
+        spikes, offset = _unpacked(payload, 0, reply["shapes"], np.int32 if reply["graded"] else np.uint8)
+        layers: list[tuple[IntArray, ...]] = []
+        for shapes in reply["states"]:
+            values, offset = _unpacked(payload, offset, shapes, np.int32)
+            layers.append(tuple(values))
+        return Answer(spikes, layers)
 
     def close(self, grace_s: float = 5.0) -> None:
         """Stops the simulation, by force if it does not respond, and removes all of its resources."""

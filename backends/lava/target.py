@@ -19,6 +19,8 @@ from torch import Tensor
 from bl_neuro.arrays import IntArray
 from bl_neuro.backends.declaration import Declaration, Start
 from bl_neuro.backends.lava.dispatch import Layout, ask_all
+from bl_neuro.backends.lava.graded import values_of
+from bl_neuro.backends.lava.relu import unit_blocks, with_relu
 from bl_neuro.backends.lava.runtime import Runtime
 from bl_neuro.backends.lava.supervisor import Answer, Plan
 from bl_neuro.backends.target import Response, Target
@@ -59,6 +61,8 @@ class Timing:
 class LavaTarget(Target):
     """A network on Lava. Like a chip, it reveals spikes and no membrane potential.
 
+    The output values of a sigma-delta network follow from its messages, so they are revealed.
+
     Threads may share it; only one run is active at a time. A fork of the process that opened it can neither run nor
     close it. The attribute `progress`, called as progress(done, total) as samples finish, may be set at any time.
     """
@@ -96,7 +100,7 @@ class LavaTarget(Target):
         self._finalizer = weakref.finalize(self, _release, self._runtimes, self._folder, self._owner_pid)
         self._net = self._folder / "network.net"
         try:
-            write_net(self._fixed, self._net, self._replicas)
+            write_net(quantize(with_relu(network)), self._net, self._replicas)
         except BaseException:
             self._finalizer()
             raise
@@ -116,6 +120,11 @@ class LavaTarget(Target):
             runtimes=len(used),
             replicas=self._replicas,
         )
+
+    @property
+    def reveals_membrane(self) -> bool:
+        """Whether the network is a sigma-delta network, whose output values are its membrane."""
+        return self.network.is_sigma_delta
 
     @property
     def restarts(self) -> int:
@@ -141,8 +150,9 @@ class LavaTarget(Target):
             raise SubstrateFailed("lava: a target works only in the process that opened it; open another one here")
         steps, batch = inputs.shape[:2]
         rounds = self._layout.rounds(batch)
-        plan = Plan(self._net, steps, layers, self._replicas > 1, self._start(start))
-        collected = _Collected(self._fixed, self._layout, steps, batch, layers, states)
+        chosen = self._start(start)
+        plan = Plan(self._net, steps, layers, self._replicas > 1, chosen, unit_blocks(self.network))
+        collected = _Collected(self._fixed, self._layout, (steps, batch), layers, states, chosen)
 
         def take(number: int, answer: Answer) -> None:
             count = collected.take(number, answer)
@@ -169,7 +179,8 @@ class LavaTarget(Target):
         """How the simulation is reset; without biases both ways give the same result, so the faster one is used."""
         if self.network.has_bias:
             return start
-        return "cold" if any(map(_holds_spikes, self.network.layers)) else "aligned"
+        pauses = self.network.is_sigma_delta or any(map(_holds_spikes, self.network.layers))
+        return "cold" if pauses else "aligned"
 
     def _chosen(self, plan: Plan, rounds: int) -> list[Runtime]:
         """The runtimes for these rounds: as requested, or those that are running or worth starting."""
@@ -187,18 +198,27 @@ class _Collected:
     """Collects the answers of one run in arrays of the whole batch."""
 
     def __init__(
-        self, fixed: FixedPointNetwork, layout: Layout, steps: int, batch: int, layers: bool, states: bool
+        self,
+        fixed: FixedPointNetwork,
+        layout: Layout,
+        size: tuple[int, int],
+        layers: bool,
+        states: bool,
+        start: Start,
     ) -> None:
-        self._network, self._layout, self._batch = fixed.network, layout, batch
+        self._network, self._layout = fixed.network, layout
+        self._steps, self._batch = size
         self._shapes = [layer.shape for layer in fixed.layers]
-        self._with_layers = layers
+        self._with_layers, self._with_states = layers, states
         recorded = self._shapes if layers else self._shapes[-1:]
-        self._spikes = [torch.zeros((steps, batch, *shape), dtype=torch.uint8) for shape in recorded]
+        dtype = torch.int32 if self._network.is_sigma_delta else torch.uint8
+        lengths = [self._steps] * len(recorded)
+        if self._network.is_sigma_delta and start == "cold":  # one step more for each synapse before the output
+            lengths[-1] += len(self._shapes) - 1
+        rows = zip(lengths, recorded)
+        self._spikes = [torch.zeros((length, self._batch, *shape), dtype=dtype) for length, shape in rows]
         self._recorded = recorded
-        self._states: list[tuple[Tensor, Tensor]] | None = None
-        if states:
-            rooms = [[torch.zeros((batch, *shape), dtype=torch.int64) for _ in range(2)] for shape in self._shapes]
-            self._states = [(current, voltage) for current, voltage in rooms]
+        self._states: list[tuple[Tensor, ...]] = []
         self.sample_count = 0
 
     def take(self, number: int, answer: Answer) -> int:
@@ -207,7 +227,12 @@ class _Collected:
         count = min(self._layout.replicas, self._batch - first)
         for room, spikes, shape in zip(self._spikes, answer.spikes, self._recorded):
             room[:, first : first + count] = self._placed(spikes, shape)[:, :count]
-        for rooms, states, shape in zip(self._states or (), answer.states, self._shapes):
+        if self._with_states and not self._states:
+            self._states = [
+                tuple(torch.zeros((self._batch, *shape), dtype=torch.int64) for _ in states)
+                for states, shape in zip(answer.states, self._shapes)
+            ]
+        for rooms, states, shape in zip(self._states, answer.states, self._shapes):
             for room, state in zip(rooms, states):
                 room[first : first + count] = self._placed(state[None], shape)[0, :count]
         self.sample_count += count
@@ -218,9 +243,14 @@ class _Collected:
 
     def response(self) -> Response:
         """The response of `Target.run`."""
-        spikes = [room.float() for room in self._spikes]
+        graded = self._network.is_sigma_delta
+        spikes = [room[-self._steps :].to(torch.float64 if graded else torch.float32) for room in self._spikes]
         spikes[-1] = spikes[-1].reshape(*spikes[-1].shape[:2], *self._network.output_shape)
-        return Response(spikes[-1], None, spikes if self._with_layers else None, self._states)
+        values = None
+        if graded:
+            values = values_of(self._network, self._spikes[-1], self._steps).reshape(spikes[-1].shape)
+        layers = spikes if self._with_layers else None
+        return Response(spikes[-1], values, layers, self._states if self._with_states else None)
 
 
 def _holds_spikes(layer: Any) -> bool:

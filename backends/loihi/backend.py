@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from bl_neuro.backends.base import Backend
 from bl_neuro.deploy.net_values import synapse_problems
 from bl_neuro.deploy.quantize import quantization_problems, quantize
+from bl_neuro.errors import InputError
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
 
@@ -24,7 +25,7 @@ class LoihiBackend(Backend):
 
     Options: engine, "kernel" (compiled, CPU only) or "torch" (any device; the default on other devices and with
     NUMBA_DISABLE_JIT); device, "cpu" by default; threads, number of pieces of a batch that run in parallel (torch's
-    number of threads by default). No option changes an answer.
+    number of threads by default). Sigma-delta networks run on the engine "torch". No option changes an answer.
     """
 
     name: ClassVar[str] = "loihi"
@@ -66,6 +67,12 @@ class LoihiBackend(Backend):
         **options: Any,
     ) -> Target:
         """Opens `network`; see the class for the options."""
-        from bl_neuro.backends.loihi.target import LoihiTarget
+        from bl_neuro.backends.loihi.target import LoihiTarget, checked_device
 
+        if network.is_sigma_delta:
+            from bl_neuro.backends.loihi.sigma_delta import SigmaDeltaTarget
+
+            if engine not in (None, "torch"):
+                raise InputError(f"engine: expected 'torch' for a sigma-delta network, found {engine!r}")
+            return SigmaDeltaTarget(network, cls, checked_device(device), **options)
         return LoihiTarget(network, cls, engine, device, threads, **options)

@@ -47,7 +47,7 @@ class LoihiTarget(Target):
         threads: int | None,
     ) -> None:
         super().__init__(network, backend)
-        self._device = _checked_device(device)
+        self._device = checked_device(device)
         chosen = engine or ("kernel" if self._device.type == "cpu" and not _compilation_is_disabled() else "torch")
         if chosen not in ("kernel", "torch") or (chosen == "kernel" and self._device.type != "cpu"):
             raise InputError(f"engine: expected 'kernel' (CPU only) or 'torch', found {engine!r}")
@@ -124,8 +124,8 @@ class LoihiTarget(Target):
         rows = zip(traces, self._programs, shapes)
         return [_shaped(trace.spikes, program, steps, shape).to(torch.float32) for trace, program, shape in rows]
 
-    def _states(self, traces: list[LayerTrace]) -> list[tuple[Tensor, Tensor]]:
-        states = []
+    def _states(self, traces: list[LayerTrace]) -> list[tuple[Tensor, ...]]:
+        states: list[tuple[Tensor, ...]] = []
         for trace, program in zip(traces, self._programs):
             pair = [state[:, : program.size].reshape(-1, *program.shape).long() for state in trace[2:]]
             states.append((pair[0], pair[1]))
@@ -164,7 +164,8 @@ def _engine(name: str, programs: list[Program], device: torch.device) -> _Runs:
     return KernelEngine(programs)
 
 
-def _checked_device(device: str | torch.device) -> torch.device:
+def checked_device(device: str | torch.device) -> torch.device:
+    """The device of an option. Raises InputError if torch cannot use it."""
     try:
         chosen = torch.device(device)
         torch.zeros(1, device=chosen)

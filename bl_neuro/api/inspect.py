@@ -20,6 +20,7 @@ from bl_neuro.model_file import load
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.phrases import many
+from bl_neuro.sigma_delta import SIGMA_DELTA
 from bl_neuro.silent_layers import STEPS, silent_layers
 from bl_neuro.text_tables import Printed, TextTable
 
@@ -34,14 +35,14 @@ class LoihiLayer:
     """The integers of a layer on Loihi and their distance from its limits.
 
     weight_exact: whether Loihi's 8-bit encoding preserves every weight. Bounds of states are None if there is no bound.
-    fits_24_bits: whether states always fit in the 24 bits of Loihi.
+    fits_24_bits: whether states always fit in the 24 bits of Loihi. Sigma-delta neurons have no decays (None).
     """
 
     layer: int
     weight: list[int]
     weight_exact: bool
-    current_decay: list[int]
-    voltage_decay: list[int]
+    current_decay: list[int] | None
+    voltage_decay: list[int] | None
     threshold: int
     bias: list[int]
     current_bound: float | None
@@ -116,6 +117,8 @@ def _holder_row(name: str, holder: Holder) -> list[str]:
 
 
 def _loihi_parts(layers: list[LoihiLayer]) -> list[str | TextTable]:
+    if all(layer.current_decay is None for layer in layers):
+        return [_sigma_delta_table(layers)]
     title = (
         f"\nIntegers on Loihi: decays are fractions of {DECAY_ONE}, thresholds are at most {THRESHOLD_MAX - 1}, and "
         f"states lie within -{STATE_LIMIT - 1}..{STATE_LIMIT - 1}"
@@ -126,8 +129,8 @@ def _loihi_parts(layers: list[LoihiLayer]) -> list[str | TextTable]:
             str(layer.layer),
             _ends(layer.weight),
             "yes" if layer.weight_exact else "no",
-            _ends(layer.current_decay),
-            _ends(layer.voltage_decay),
+            "" if layer.current_decay is None else _ends(layer.current_decay),
+            "" if layer.voltage_decay is None else _ends(layer.voltage_decay),
             str(layer.threshold),
             _ends(layer.bias),
             _bound(layer.current_bound),
@@ -141,6 +144,21 @@ def _loihi_parts(layers: list[LoihiLayer]) -> list[str | TextTable]:
     return parts
 
 
+def _sigma_delta_table(layers: list[LoihiLayer]) -> TextTable:
+    rows = [
+        [
+            str(layer.layer),
+            _ends(layer.weight),
+            "yes" if layer.weight_exact else "no",
+            str(layer.threshold),
+            _ends(layer.bias),
+        ]
+        for layer in layers
+    ]
+    title = "\nIntegers on Loihi: sigma-delta neurons, whose states hold 32 bits in Lava"
+    return TextTable(title, ["layer", "weights", "exact in 8 bits", "vThMant", "bias"], rows)
+
+
 def _bound(value: float | None) -> str:
     if value is None:
         return "not bounded"
@@ -151,7 +169,7 @@ def _layer_row(layer: dict[str, Any]) -> list[str]:
     shape = " x ".join(map(str, layer["shape"]))
     if "weight" not in layer:
         return [str(layer["layer"]), layer["kind"], shape, *[""] * 6]
-    values = [_ends(layer[name]) for name in ("weight", *CubaLIF().parameters())]
+    values = [_ends(layer[name]) if name in layer else "" for name in ("weight", *CubaLIF().parameters())]
     return [str(layer["layer"]), layer["kind"], shape, *values, layer["reset"]]
 
 
@@ -196,7 +214,12 @@ def _layer_facts(index: int, layer: Layer, shape: tuple[int, ...]) -> dict[str, 
     facts: dict[str, Any] = {"layer": index, "kind": str(layer), "shape": list(shape)}
     if not isinstance(layer, SPIKING):
         return facts
-    facts |= {"neurons": math.prod(shape), "reset": layer.neuron.reset, "weight": _range(layer.weight)}
+    neuron = layer.neuron
+    facts |= {"neurons": math.prod(shape), "weight": _range(layer.weight)}
+    if isinstance(neuron, SIGMA_DELTA):
+        facts |= {"reset": "", "neuron": neuron.kind, "kind": f"{layer}, {type(neuron).__name__}"}
+    else:
+        facts["reset"] = neuron.reset
     if isinstance(layer, (Dense, Conv)):
         facts |= {"weights": layer.weight.size, "weights_not_zero": int(np.count_nonzero(layer.weight))}
     for name, values in layer.neuron.parameters().items():
@@ -219,12 +242,13 @@ def _whole_range(values: Any) -> list[int]:
 
 def _on_loihi(layer: FixedPointLayer) -> LoihiLayer:
     bound = state_bound(layer)
+    is_sigma_delta = isinstance(layer.source.neuron, SIGMA_DELTA)
     return LoihiLayer(
         layer=layer.index,
         weight=_whole_range(layer.weight),
         weight_exact=not isinstance(layer.source, Dense) or survives_encoding(layer.weight),
-        current_decay=_whole_range(layer.current_decay),
-        voltage_decay=_whole_range(layer.voltage_decay),
+        current_decay=None if is_sigma_delta else _whole_range(layer.current_decay),
+        voltage_decay=None if is_sigma_delta else _whole_range(layer.voltage_decay),
         threshold=layer.threshold,
         bias=[0, 0] if layer.bias is None else _whole_range(layer.bias),
         current_bound=bound.current if math.isfinite(bound.current) else None,

@@ -55,6 +55,8 @@ def _fill(file: Any, graph: Tree) -> None:
 
 
 def _graph(network: Network) -> Tree:
+    if network.is_sigma_delta:
+        raise Unsupported("sigma-delta networks: NIR has no neurons that send graded messages; save as .net")
     problems = [] if network.arithmetic == "real" else ["NIR holds real numbers, not Loihi's arithmetic; save as .net"]
     nodes: Tree = {"input": {"type": "Input", "shape": np.array(network.input_shape)}}
     input_shape = network.input_shape

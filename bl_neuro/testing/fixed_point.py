@@ -163,11 +163,11 @@ def random_fixed_point(seed: int, *, conv: bool | None = None, delays: bool = Tr
     for _ in range(int(rng.integers(1, 4))):
         outputs = int(rng.integers(1, 120))
         delay = _delay(rng, outputs, inputs) if delays and outputs * inputs < 6000 else None
-        weight, recurrent = _drawn(rng, (outputs, inputs)), None
+        weight, recurrent = drawn_weights(rng, (outputs, inputs)), None
         if delays and delay is None and rng.random() < 0.15:
-            recurrent = _drawn(rng, (outputs, outputs))
+            recurrent = drawn_weights(rng, (outputs, outputs))
             while encoding_problem(weight, recurrent) is not None:  # netx encodes the two together
-                weight, recurrent = _drawn(rng, (outputs, inputs)), _drawn(rng, (outputs, outputs))
+                weight, recurrent = drawn_weights(rng, (outputs, inputs)), drawn_weights(rng, (outputs, outputs))
         layers.append(Dense(weight, _neuron(rng, (outputs,), biases), delay=delay, recurrent=recurrent))
         inputs = outputs
     return Network(shape, layers, arithmetic="loihi")
@@ -180,13 +180,13 @@ def _conv(rng: Generator, biases: bool) -> Conv:
         "dilation": tuple(rng.integers(1, 3, 2)),
         "groups": int(rng.choice([1, 3])),
     }
-    weight = _drawn(rng, (6, 3 // geometry["groups"], int(rng.integers(1, 4)), int(rng.integers(1, 5))))
+    weight = drawn_weights(rng, (6, 3 // geometry["groups"], int(rng.integers(1, 4)), int(rng.integers(1, 5))))
     if rng.random() < 0.2:
         weight = rng.integers(-MOST_WEIGHT, MOST_WEIGHT, weight.shape)
     return Conv(weight, _neuron(rng, (6, 1, 1), biases), **geometry)
 
 
-def _drawn(rng: Generator, shape: Shape) -> IntArray:
+def drawn_weights(rng: Generator, shape: Shape) -> IntArray:
     """Random weights of one of the kinds; a matrix that the encoding would set to zero is drawn again."""
     while True:
         weight = WEIGHTS[rng.choice(sorted(WEIGHTS))](rng, shape)

@@ -19,6 +19,7 @@ from bl_neuro.files import what_is_at
 from bl_neuro.layers import Input
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
+from bl_neuro.sigma_delta import UNIT
 from bl_neuro.strangers.archive import DAMAGE, Archive
 from bl_neuro.strangers.budget import need_memory
 from bl_neuro.strangers.door import regular_file
@@ -157,11 +158,13 @@ def _normal(rng: np.random.Generator, shape: tuple[int, ...]) -> Values:
 
 
 def _strength(network: Network) -> float:
-    """The value that brings a typical input neuron to its threshold in one step."""
+    """The value that brings a typical input neuron to its threshold in one step, or is sigma-delta neurons' unit."""
     first = network.layers[0]
     if not isinstance(first, Input):
         return 1.0
     weight = float(np.median(np.abs(first.weight)))
+    if network.is_sigma_delta:  # whose thresholds may be 0
+        return UNIT / weight if weight else 1.0
     return float(np.median(first.neuron.threshold)) / weight if weight else 1.0
 
 

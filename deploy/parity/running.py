@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from bl_neuro.access import response_classes
 from bl_neuro.arrays import BoolArray, FloatArray, IntArray
@@ -96,9 +97,12 @@ class PairTally:
 
 @dataclass(frozen=True, eq=False)
 class Recorded:
-    """Spikes of each spiking layer (T, B, ...), answers (B,) and output membrane; the last two None if not revealed."""
+    """Spikes of each spiking layer (T, B, ...), answers (B,) and output membrane; the last two None if not revealed.
 
-    layers: tuple[BoolArray, ...]
+    For a sigma-delta network, graded messages (integers) and output values.
+    """
+
+    layers: tuple[BoolArray | IntArray, ...]
     answers: IntArray | None
     membrane: FloatArray | None
 
@@ -123,14 +127,21 @@ def record(target: Target, values: Any, start: Start) -> Recorded:
         except NotRevealed:  # the readout needs the membrane potential, which this substrate does not reveal
             answers = None
     membrane = None if response.membrane is None else response.membrane.detach().cpu().numpy()
-    return Recorded(tuple(layer.cpu().numpy() != 0 for layer in response.layers), answers, membrane)
+    return Recorded(tuple(_recorded(target.network, layer) for layer in response.layers), answers, membrane)
+
+
+def _recorded(network: Network, layer: Tensor) -> BoolArray | IntArray:
+    values: FloatArray = layer.cpu().numpy()
+    return values.astype(np.int64) if network.is_sigma_delta else values != 0
 
 
 def layers_beyond_24_bits(
     fixed: FixedPointNetwork, values: Any, recorded: Recorded, start: Start, known: set[int]
 ) -> set[int]:
     """Indices of layers, except those `known`, whose state exceeded 24 bits, or could have after a cold start."""
-    exceeded = set()
+    exceeded: set[int] = set()
+    if fixed.network.is_sigma_delta:  # whose states are not bounded by 24 bits
+        return exceeded
     shapes = (fixed.network.input_shape, *fixed.network.shapes)
     incoming = values
     for depth, (layer, spikes) in enumerate(zip(fixed.layers, recorded.layers)):

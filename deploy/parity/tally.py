@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from bl_neuro.arrays import BoolArray, FloatArray
+from bl_neuro.arrays import BoolArray, FloatArray, IntArray
 
 MAP_ROWS = 128
 """Maximum number of rows of a difference map, fewer than its pixels; neighbouring neurons share a row."""
@@ -17,7 +17,10 @@ _Counts = npt.NDArray[np.uint32]
 
 @dataclass(frozen=True)
 class FirstDifference:
-    """The earliest differing bin: time step, stimulus, sample, neuron index, and the substrate that spiked."""
+    """The earliest differing bin: time step, stimulus, sample, neuron index, and the substrate that spiked.
+
+    Of two graded messages that differ, the left one if it is not zero.
+    """
 
     step: int
     stimulus: str
@@ -91,23 +94,26 @@ class LayerTally:
         self._steps = 0
         self._map: _Counts | None = None  # number of differing samples, (T, neurons); None while none differs
 
-    def add(self, left: BoolArray, right: BoolArray, stimulus: str, offset: int = 0) -> int:
-        """Counts the differing bins of spikes (T, B, ...) and returns their number. offset: earlier samples."""
-        left, right = (spikes.reshape(*spikes.shape[:2], -1) for spikes in (left, right))
-        differs = left != right
+    def add(self, left: BoolArray | IntArray, right: BoolArray | IntArray, stimulus: str, offset: int = 0) -> int:
+        """Counts the differing bins of spikes or graded messages (T, B, ...) and returns their number.
+
+        offset: earlier samples.
+        """
+        differs = (left != right).reshape(*left.shape[:2], -1)
+        left_fired, right_fired = (values.reshape(differs.shape) != 0 for values in (left, right))
         count = int(differs.sum())
         self._bins += differs.size
         self._differing += count
-        self._both += int((left & right).sum())
-        self._either += int((left | right).sum())
-        self._spikes = [self._spikes[0] + int(left.sum()), self._spikes[1] + int(right.sum())]
-        self._active |= np.stack([spikes.any(axis=(0, 1)) for spikes in (left, right)])
+        self._both += int((left_fired & right_fired).sum())
+        self._either += int((left_fired | right_fired).sum())
+        self._spikes = [self._spikes[0] + int(left_fired.sum()), self._spikes[1] + int(right_fired.sum())]
+        self._active |= np.stack([spikes.any(axis=(0, 1)) for spikes in (left_fired, right_fired)])
         self._steps, samples = left.shape[:2]
         self._samples += samples
         if count:
             differing_samples = differs.sum(axis=1, dtype=np.uint32)
             self._map = differing_samples if self._map is None else self._map + differing_samples
-            self._note_first(differs, left, stimulus, offset)
+            self._note_first(differs, left_fired, stimulus, offset)
         return count
 
     def _note_first(self, differs: BoolArray, left: BoolArray, stimulus: str, offset: int) -> None:

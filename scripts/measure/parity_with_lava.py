@@ -1,11 +1,12 @@
 """Compares the emulator `loihi` with real Lava, bin by bin and state by state, on networks made to be hard.
 
-    python scripts/measure/parity_with_lava.py --networks 300 [--out results/parity-with-lava.json]
+    python scripts/measure/parity_with_lava.py --networks 300 --sigma-delta 200 [--out results/parity-with-lava.json]
 
-Random networks (a third convolutional; extreme weights, decays, thresholds, biases, delays) and every CUBA network that
-the lava-dl package ships, each with three or more inputs, in aligned and cold start: the spikes of all layers at every
-step, and current u and voltage v of every neuron at the end. Prints counts; exits 1 at the first sign of a difference.
-What is done is kept in --out, and a rerun goes on from there.
+Random networks (a third convolutional; extreme weights, decays, thresholds, biases, delays), spiking and sigma-delta,
+every network that the lava-dl package ships, and the .net files given as arguments, each with three or more inputs, in
+aligned and cold start: the spikes or graded messages of all layers at every step, the output values, and all states of
+every neuron at the end. Prints counts; exits 1 if anything differs. What is done is kept in --out, and a rerun goes on
+from there.
 """
 
 from __future__ import annotations
@@ -27,8 +28,16 @@ from bl_neuro.backends.declaration import Start
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 from bl_neuro.testing.fixed_point import random_fixed_point
+from bl_neuro.testing.random_sigma_delta import random_real_inputs, random_sigma_delta
 
-SHIPPED = {"pilotnet_lif/network.net": None, "tiny.net": None, "mnist.net": None, "ntidigits/ntidigits.net": 5}
+SHIPPED = {
+    "pilotnet_lif/network.net": None,
+    "pilotnet_sdnn/network.net": None,
+    "pilotnet_sdnn/square_network.net": None,
+    "tiny.net": None,
+    "mnist.net": None,
+    "ntidigits/ntidigits.net": 5,
+}
 """Networks in the lava-dl wheel, and how many of their blocks can be held (None: all)."""
 DENSITIES = (0.02, 0.3, 1.0)
 Counts = dict[str, int]
@@ -36,6 +45,8 @@ Counts = dict[str, int]
 
 def inputs(network: bl.Network, seed: int, steps: int) -> Any:
     """Three samples of different density (T, 3, ...), or of real values that are held or change."""
+    if network.is_sigma_delta:
+        return random_real_inputs(network, seed, steps)
     rng = np.random.default_rng(seed)
     shape = (steps, *network.input_shape)
     if network.input_kind == "current":
@@ -59,8 +70,12 @@ def compare(network: bl.Network, seed: int, steps: int) -> Counts:
             assert actual.states is not None
             for one, other in zip(expected.layers, actual.layers, strict=True):
                 counts["bins"] += one.numel()
-                counts["spikes"] += int(one.sum())
+                counts["spikes"] += int((one != 0).sum())
                 counts["different_bins"] += int((one != other).sum())
+            if network.is_sigma_delta:
+                assert expected.membrane is not None
+                assert actual.membrane is not None
+                counts["different_bins"] += int((expected.membrane != actual.membrane).sum())
             for pair, mine in zip(expected.states, actual.states, strict=True):
                 for one, other in zip(pair, mine, strict=True):
                     counts["states"] += one.numel()
@@ -76,18 +91,29 @@ def shipped() -> Iterator[tuple[str, bl.Network]]:
                 yield name, bl.load(str(file.locate()), layers=blocks)
 
 
-def jobs(networks: int, first: int) -> Iterator[tuple[str, Any, int, int]]:
-    """Name, network or seed to make it from, seed of its inputs, steps."""
+def jobs(networks: int, sigma_delta: int, first: int, paths: list[Path]) -> Iterator[tuple[str, Any, int, int]]:
+    """Name, network or a function of a seed that makes it, seed of its inputs, steps."""
     for seed in range(first, first + networks):
-        yield f"random {seed}", seed, seed, 70  # longer than the longest delay
+        yield f"random {seed}", random_fixed_point, seed, 70  # longer than the longest delay
+    for seed in range(first, first + sigma_delta):
+        yield f"random sigma-delta {seed}", random_sigma_delta_of_both, seed, 70 if seed % 4 == 0 else 20
     for name, network in shipped():
         yield f"shipped {name}", network, 0, 12 if "pilotnet" in name else 40
+    for path in paths:
+        yield f"file {path.name}", bl.load(path), 0, 12
+
+
+def random_sigma_delta_of_both(seed: int) -> bl.Network:
+    """Every second network also has neurons without ReLU; those with few time steps have short delays or none."""
+    return random_sigma_delta(seed, unit=seed % 2 == 1, delays=seed % 4 in (0, 1))
 
 
 def main() -> int:
     """See the module."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--networks", type=int, default=300)
+    parser.add_argument("files", type=Path, nargs="*", help=".net files to compare as well")
+    parser.add_argument("--networks", type=int, default=300, help="random spiking networks")
+    parser.add_argument("--sigma-delta", type=int, default=200, help="random sigma-delta networks")
     parser.add_argument("--seed", type=int, default=0, help="of the first random network")
     parser.add_argument("--out", type=Path, help="keep the counts here, and go on from what is there")
     parser.add_argument("--jobs", type=int, default=2, help="networks compared side by side")
@@ -101,7 +127,7 @@ def main() -> int:
         name, network, seed, steps = job
         if name in done:
             return
-        done[name] = compare(random_fixed_point(network) if isinstance(network, int) else network, seed, steps)
+        done[name] = compare(network(seed) if callable(network) else network, seed, steps)
         wrong = done[name]["different_bins"] + done[name]["different_states"]
         print(
             f"{time.monotonic() - began:6.0f} s  {name}: {'identical' if not wrong else f'{wrong} DIFFER'}", flush=True
@@ -110,7 +136,7 @@ def main() -> int:
             keep(arguments.out, done)
 
     with ThreadPoolExecutor(arguments.jobs) as pool:
-        list(pool.map(one, jobs(arguments.networks, arguments.seed)))
+        list(pool.map(one, jobs(arguments.networks, arguments.sigma_delta, arguments.seed, arguments.files)))
     total = summed(done)
     print(json.dumps(total, indent=2))
     return 1 if total["different_bins"] + total["different_states"] else 0

@@ -97,7 +97,7 @@ def main() -> None:
         elif header["op"] == "run":
             _run(mode, actors, answer)
             shapes, spikes = _output(opened["net"], opened["steps"], payload)
-            answer(child.encode_frame({"shapes": shapes, "states": []}, spikes))
+            answer(child.encode_frame({"shapes": shapes, "graded": False, "states": []}, spikes))
         elif mode == "stubborn":
             time.sleep(600)
         else:

@@ -10,7 +10,7 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.deploy.net_reader import read_net
-from bl_neuro.errors import InputError, ModelFileError
+from bl_neuro.errors import DelaysShortened, InputError, ModelFileError
 from bl_neuro.testing.handmade_net import Block, conv, current, dense, image, neuron, write
 
 DENSE_REC: Block = {"weight_rec": [[0, 1], [-2, 3]], "type": "dense_rec"}
@@ -140,7 +140,7 @@ def test_layers_is_a_count(tmp_path: Path, layers: Any) -> None:
 
 
 REFUSED: dict[str, tuple[list[Block], str]] = {
-    "sigma-delta": ([dense(neuron__type="SDNN")], r"block 0 \(dense\): neuron: type 'SDNN': sigma-delta neurons"),
+    "resonate and fire": ([dense(neuron__type="RF")], r"block 0 \(dense\): neuron: type 'RF': resonate-and-fire"),
     "resonators": ([dense(neuron__type="RF_PHASE")], "neuron: type 'RF_PHASE': resonate-and-fire"),
     "other neurons": ([dense(neuron__type="ALIF")], "neuron: type 'ALIF': netx does not implement it"),
     "graded spikes": ([dense(neuron__gradedSpike=True)], "neuron: gradedSpike: expected 0, found 1; graded spikes"),
@@ -182,7 +182,7 @@ REFUSED: dict[str, tuple[list[Block], str]] = {
     "stride beyond 8 bits": ([image(), conv(stride=[128, 1])], "stride: expected values in 1..127"),
     "groups": ([image(), conv(groups=3)], "groups: expected a divisor of 2"),
     "kernel size": ([image(), conv(kernelSize=[3, 3])], r"kernelSize: expected \(2, 2\), to match the weights"),
-    "too long a delay": ([dense(delay=63)], "delay: expected values in 0..62, found 63..63"),
+    "a negative delay": ([dense(delay=-1)], "delay: expected values in 0..1048576, found -1..-1"),
     "half a step": ([dense(delay=[0.5, 1.0])], "delay: expected whole numbers, found 0.5"),
     "delays that fit nothing": ([dense(delay=[1, 2, 3, 4])], "delay: expected a scalar, 2 or 3 values or"),
     "delayed recurrence": (
@@ -215,7 +215,7 @@ def test_files_that_netx_would_misread_are_refused(tmp_path: Path, what: str) ->
 
 def test_all_problems_are_listed_at_once(tmp_path: Path) -> None:
     blocks = (
-        dense(neuron__type="SDNN", weight=np.zeros((2, 3))),
+        dense(neuron__type="RF", weight=np.zeros((2, 3))),
         dense(weight=np.ones((4, 2)), shape=[4], neuron__vDecay=9999, bias=[np.inf] * 4),
         {"type": "average"},
     )
@@ -268,13 +268,19 @@ def test_a_delay_of_0_in_a_convolution_changes_nothing(tmp_path: Path) -> None:
     assert read(tmp_path, image(), conv(delay=[0, 0])) == read(tmp_path, image(), conv())
 
 
+def test_delays_too_long_for_loihi_are_shortened_as_by_netx(tmp_path: Path) -> None:
+    with pytest.warns(DelaysShortened, match=r"block 0 \(dense\): delay: netx shortens delays above 62 .* up to 64"):
+        network = read(tmp_path, dense(delay=[3, 64]))
+    assert network == read(tmp_path, dense(delay=[3, 62]))
+
+
 def test_shared_problems_are_reported_once(tmp_path: Path) -> None:
-    sigma = dense(neuron__type="SDNN", weight=[[1, 2], [3, 4]])
+    resonating = dense(neuron__type="RF", weight=[[1, 2], [3, 4]])
     with pytest.raises(ModelFileError) as caught:
-        read(tmp_path, *[sigma] * 5)
+        read(tmp_path, *[resonating] * 5)
     assert len(caught.value.problems) == 5
-    assert str(caught.value).count("sigma-delta") == 1
-    assert "block 0 (dense), block 1 (dense), block 2 (dense) and 2 more: neuron: type 'SDNN'" in str(caught.value)
+    assert str(caught.value).count("resonate-and-fire") == 1
+    assert "block 0 (dense), block 1 (dense), block 2 (dense) and 2 more: neuron: type 'RF'" in str(caught.value)
 
 
 def test_control_characters_of_a_file_are_escaped(tmp_path: Path) -> None:

@@ -306,6 +306,8 @@ def test_a_network_of_the_wheel_is_read_up_to_its_average() -> None:
 
 
 @pytest.mark.parametrize("name", ["network.net", "square_network.net"])
-def test_sigma_delta_networks_of_the_wheel_are_refused(name: str) -> None:
-    with pytest.raises(ModelFileError, match="type 'SDNN': sigma-delta neurons send graded values"):
-        bl.load(shipped(f"gts/pilotnet_sdnn/{name}"))
+def test_sigma_delta_networks_of_the_wheel_are_kept(tmp_path: Path, name: str) -> None:
+    network = bl.load(shipped(f"gts/pilotnet_sdnn/{name}"))
+    assert (network.readout, network.input_kind, network.is_sigma_delta) == ("values", "current", True)
+    bl.save(network, tmp_path / "again.net")
+    assert bl.load(tmp_path / "again.net") == network

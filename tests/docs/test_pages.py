@@ -36,7 +36,7 @@ def network() -> bl.Network:
 
 def test_every_block_is_run_by_a_test() -> None:
     counted = {name: len(blocks) for name, blocks in BLOCKS.items() if blocks}
-    assert counted == {"README": 2, "attacks": 2, "models": 2, "serving": 2, "clusters": 1, "membership_api": 1}
+    assert counted == {"README": 2, "attacks": 2, "models": 3, "serving": 2, "clusters": 1, "membership_api": 1}
 
 
 def test_the_readme_has_at_most_a_thousand_words() -> None:
@@ -88,6 +88,11 @@ def test_a_network_in_python(needs: Callable[[str], None], tmp_path: Path, monke
     assert bl.load("model.net").arithmetic == "loihi"
 
 
+def test_a_sigma_delta_network_in_python() -> None:
+    names = run("models", 1, rng=np.random.default_rng(0))
+    assert names["response"].membrane.shape == (20, 5, 1)
+
+
 def test_a_model_that_you_already_have(
     needs: Callable[[str], None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -107,7 +112,7 @@ def test_a_model_that_you_already_have(
             super().__init__()
             self.fc = nn.Linear(784, 10)
 
-    block = BLOCKS["models"][1]
+    block = BLOCKS["models"][2]
     statements = re.findall(r"^network = (?:.*\n)(?:(?: |\)).*\n)*", block, re.MULTILINE)
     assert "".join(statements) == block
     layers = []

@@ -392,3 +392,14 @@ def test_few_neurons_have_a_row_each() -> None:
     tally.add(silence, silence, "random 0")
     result = tally.result()
     assert (result.map.shape, result.neurons_per_row, result.silent, result.active) == ((STEPS, 24), 1, True, (0, 0))
+
+
+def test_graded_messages_are_compared_by_value() -> None:
+    """Both are messages, so that their places agree, but one value does not."""
+    tally = LayerTally(0, "Dense", (2,), ("left", "right"))
+    messages = np.array([[[5, 0]], [[-3, 7]]])
+    assert tally.add(messages, np.where(messages == -3, -4, messages), "mine") == 1
+    result = tally.result()
+    assert (result.bins, result.identical, result.jaccard, result.spikes) == (4, 3, 1.0, (3, 3))
+    assert result.first is not None
+    assert (result.first.step, result.first.neuron) == (1, (0,))
