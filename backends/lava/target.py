@@ -36,6 +36,8 @@ REPLICA_VALUES = 2**23
 MAX_REQUESTED_REPLICA_VALUES = 2**27
 """The same limit if the user requests replicas: one gigabyte."""
 MAX_RUNTIMES = 64
+CLEARED_PER_S = 2000
+"""Neurons of a sigma-delta network whose states Lava sets to zero in a second, with a margin: it sets them singly."""
 ROUNDS_PER_START = 40
 """Number of rounds for which starting another simulation, which takes seconds, is worthwhile."""
 
@@ -96,7 +98,8 @@ class LavaTarget(Target):
         self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
         self._owner_pid = os.getpid()
         count = self._requested_runtimes or len(os.sched_getaffinity(0))
-        self._runtimes = [Runtime(self._folder, python, float(deadline_s), spare) for _ in range(count)]
+        deadline = float(deadline_s) + _clearing_s(self._fixed)
+        self._runtimes = [Runtime(self._folder, python, deadline, spare) for _ in range(count)]
         self._finalizer = weakref.finalize(self, _release, self._runtimes, self._folder, self._owner_pid)
         self._net = self._folder / "network.net"
         try:
@@ -251,6 +254,12 @@ class _Collected:
             values = values_of(self._network, self._spikes[-1], self._steps).reshape(spikes[-1].shape)
         layers = spikes if self._with_layers else None
         return Response(spikes[-1], values, layers, self._states if self._with_states else None)
+
+
+def _clearing_s(fixed: FixedPointNetwork) -> float:
+    """Seconds that Lava may need to clear the states of a sigma-delta network before a sample."""
+    neurons = sum(math.prod(layer.shape) for layer in fixed.layers)
+    return neurons / CLEARED_PER_S if fixed.network.is_sigma_delta else 0.0
 
 
 def _holds_spikes(layer: Any) -> bool:
