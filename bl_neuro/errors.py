@@ -180,5 +180,9 @@ class DelaysShortened(UserWarning):
     """A file has delays that are too long for Loihi; they are shortened, as Lava's own reader does."""
 
 
+class KernelSizeIgnored(UserWarning):
+    """A file declares another kernel size than its weights have; the weights count, as for Lava's own reader."""
+
+
 class SilentLayers(UserWarning):
     """A network was read in which no neuron of some layers can spike, as with a wrong time step."""

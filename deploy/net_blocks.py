@@ -26,7 +26,7 @@ from bl_neuro.deploy.net_values import (
     shape_of,
     whole_array,
 )
-from bl_neuro.errors import DelaysShortened, NetworkError
+from bl_neuro.errors import DelaysShortened, KernelSizeIgnored, NetworkError
 from bl_neuro.layers import MAX_DELAY, Conv, Dense, Flatten, Input, Layer, Shape
 from bl_neuro.loihi_numbers import WEIGHT_RANGE
 from bl_neuro.strangers.checked_group import CheckedGroup
@@ -284,7 +284,12 @@ def _check_channels(block: CheckedGroup, keys: list[str], layer: Conv) -> None:
             block.complain(f"{key}: expected {size}, to match the weights, found {declared.item():g}")
     kernel = extent_pair(block, "kernelSize", True, LAVA_EXTENT) if "kernelSize" in keys else None
     if kernel is not None and kernel != layer.weight.shape[2:]:
-        block.complain(f"kernelSize: expected {layer.weight.shape[2:]}, to match the weights, found {kernel}")
+        warnings.warn(
+            f"{block.place}: kernelSize: expected {layer.weight.shape[2:]}, to match the weights, found {kernel}; "
+            "Lava's reader ignores it, and so does this one",
+            KernelSizeIgnored,
+            stacklevel=2,
+        )
 
 
 def _keys(block: CheckedGroup, allowed: tuple[str, ...]) -> list[str]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+import warnings
+from typing import TextIO
 
 from bl_neuro.errors import BlNeuroError, EndpointUnavailable, printable
 
@@ -25,7 +27,8 @@ OUTPUT_CLOSED = 141
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Runs one command and exits with its code. Errors are one line on standard error."""
+    """Runs one command and exits with its code. Errors and warnings are one line each on standard error."""
+    warnings.showwarning = _show_warning
     sys.exit(run(sys.argv[1:] if arguments is None else arguments))
 
 
@@ -93,6 +96,18 @@ def _escape_what_streams_lack() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,
+    line: str | None = None,
+) -> None:
+    """Prints a warning as one line on standard error, without a place in the source code."""
+    print(f"warning: {printable(' '.join(str(message).split()))}", file=file or sys.stderr)
 
 
 def _output_closed() -> int:

@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 import pytest
 
 import bl_neuro as bl
+from bl_neuro import cli
 from bl_neuro.cli import INTERRUPTED, OUTPUT_CLOSED
 from bl_neuro.testing.random_networks import random_dense
 
@@ -156,3 +158,13 @@ def test_an_interrupt_under_dask_is_one_line(tmp_path: Path, wait_until: Any) ->
     finally:
         run.kill()
     assert (run.returncode, out, err) == (INTERRUPTED, "", "error: interrupted\n")
+
+
+def test_a_warning_is_one_line_without_a_place_in_the_code(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cli, "run", lambda arguments: warnings.warn("a\nwarning", UserWarning, stacklevel=1) or 0)
+    with warnings.catch_warnings(), pytest.raises(SystemExit):
+        warnings.simplefilter("always")
+        cli.main([])
+    assert capsys.readouterr().err == "warning: a warning\n"

@@ -10,7 +10,7 @@ import pytest
 
 import bl_neuro as bl
 from bl_neuro.deploy.net_reader import read_net
-from bl_neuro.errors import DelaysShortened, InputError, ModelFileError
+from bl_neuro.errors import DelaysShortened, InputError, KernelSizeIgnored, ModelFileError
 from bl_neuro.testing.handmade_net import Block, conv, current, dense, image, neuron, write
 
 DENSE_REC: Block = {"weight_rec": [[0, 1], [-2, 3]], "type": "dense_rec"}
@@ -181,7 +181,6 @@ REFUSED: dict[str, tuple[list[Block], str]] = {
     "conv output": ([image(), conv(shape=[2, 4, 3])], r"shape: expected \(2, 3, 4\), found \(2, 4, 3\)"),
     "stride beyond 8 bits": ([image(), conv(stride=[128, 1])], "stride: expected values in 1..127"),
     "groups": ([image(), conv(groups=3)], "groups: expected a divisor of 2"),
-    "kernel size": ([image(), conv(kernelSize=[3, 3])], r"kernelSize: expected \(2, 2\), to match the weights"),
     "a negative delay": ([dense(delay=-1)], "delay: expected values in 0..1048576, found -1..-1"),
     "half a step": ([dense(delay=[0.5, 1.0])], "delay: expected whole numbers, found 0.5"),
     "delays that fit nothing": ([dense(delay=[1, 2, 3, 4])], "delay: expected a scalar, 2 or 3 values or"),
@@ -272,6 +271,12 @@ def test_delays_too_long_for_loihi_are_shortened_as_by_netx(tmp_path: Path) -> N
     with pytest.warns(DelaysShortened, match=r"block 0 \(dense\): delay: netx shortens delays above 62 .* up to 64"):
         network = read(tmp_path, dense(delay=[3, 64]))
     assert network == read(tmp_path, dense(delay=[3, 62]))
+
+
+def test_another_kernel_size_than_that_of_the_weights_is_ignored_as_by_netx(tmp_path: Path) -> None:
+    with pytest.warns(KernelSizeIgnored, match=r"block 1 \(conv\): kernelSize: expected \(2, 2\), .* found \(3, 3\)"):
+        network = read(tmp_path, image(), conv(kernelSize=[3, 3]))
+    assert network == read(tmp_path, image(), conv())
 
 
 def test_shared_problems_are_reported_once(tmp_path: Path) -> None:
