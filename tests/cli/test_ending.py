@@ -164,7 +164,8 @@ def test_a_warning_is_one_line_without_a_place_in_the_code(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(cli, "run", lambda arguments: warnings.warn("a\nwarning", UserWarning, stacklevel=1) or 0)
-    with warnings.catch_warnings(), pytest.raises(SystemExit):
+    with warnings.catch_warnings():
         warnings.simplefilter("always")
-        cli.main([])
+        with pytest.raises(SystemExit):
+            cli.main([])
     assert capsys.readouterr().err == "warning: a warning\n"
