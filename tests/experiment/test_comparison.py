@@ -109,12 +109,14 @@ def test_evaluators_of_equal_weights_are_one_whatever_defined_them(plain: Findin
 def test_different_settings_and_versions_are_listed(plain: Findings) -> None:
     experiment = {**plain.experiment, "steps": 9, "novel": [1]}
     made = {**plain.made.model_dump(), "versions": {**plain.made.versions, "torch": ["9.9"]}}
-    result = compare_runs({"one": plain, "other": changed(plain, experiment=experiment, made=made, margin=0.05)})
+    margins = [{**one.model_dump(), "margin": 0.01} for one in plain.margins]
+    other = changed(plain, experiment=experiment, made=made, margin=0.01, margins=margins)
+    result = compare_runs({"one": plain, "other": other})
     values = {setting.name: setting.values for setting in result.settings}
     assert values["steps"] == ["4", "9"]
     assert values["novel"] == [None, "[1]"]
     assert values["version of torch"][1] == '["9.9"]'
-    assert result.margin == 0.05  # the least
+    assert result.margin == 0.01  # the least
 
 
 def test_three_runs_are_compared_two_by_two(plain: Findings) -> None:

@@ -186,7 +186,7 @@ def _store(file: Path) -> Any:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"readout": "loudest"}, "readout: expected 'spikes' or 'membrane', found 'loudest'"),
+        ({"readout": "loudest"}, "readout: expected 'spikes', 'membrane' or 'values', found 'loudest'"),
         ({"layers": 0}, "layers: expected a whole number of at least 1, found 0"),
         ({"restarts": 0}, "restarts: expected a whole number of at least 1, found 0"),
         ({"encoder": "morse"}, "encoder: expected 'rate', 'held' or 'direct', found 'morse'"),

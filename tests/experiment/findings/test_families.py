@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from bl_neuro.attacks import BrainLeaksV2
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.experiment_file import experiment_from
 from bl_neuro.experiment.findings.families import declared_families, families_digest
@@ -31,14 +32,21 @@ def cell(kind: str, **facts: Any) -> Cell:
     return Cell(kind, {"kind": kind, **facts}, facts=facts)
 
 
+def reading(substrate: str, queries: int) -> Cell:
+    """What is read of the secrets from the inversions of v2, which needs the attack."""
+    attack = Cell("secret_attack", {"kind": "secret_attack", "substrate": substrate}, what=BrainLeaksV2())
+    facts = {"substrate": substrate, "attack": "v2", "reveals": "label", "queries": queries, "seed": 0}
+    return Cell("secret_reading", {"kind": "secret_reading", **facts}, (attack,), facts)
+
+
 def planned() -> list[Cell]:
     """One inversion, secret and membership attack on every substrate, and 4-bit weights on one."""
     cells = []
     for name in KINDS:
         cells += [
             cell("attack", target="trained", substrate=name, attack="v2", reveals="label", seed=0, restart=0),
-            cell("secret_reading", substrate=name, attack="v2", reveals="label", queries=8, seed=0),
-            cell("secret_reading", substrate=name, attack="v2", reveals="label", queries=32, seed=0),
+            reading(name, 8),
+            reading(name, 32),
             cell("membership", substrate=name, reveals="scores", ask="plain"),
             cell("membership", substrate=name, reveals="scores", ask="noise"),
         ]
@@ -65,6 +73,12 @@ def test_substrates_of_one_arithmetic_count_once_in_every_family() -> None:
     ]
     assert membership.collapsed == 2
     assert len(membership.judged_by) == 2
+
+
+def test_ann_twins_of_planted_secrets_are_a_family_of_their_own() -> None:
+    _, secrets, twins, _ = declared_families(EXPERIMENT, [*planned(), reading("ann", 8), reading("ann", 32)], KINDS)
+    assert secrets == families()[1]
+    assert twins.comparisons == ["v2, label, all budgets: snntorch less ANN twins"]
 
 
 def test_the_digest_is_that_of_the_list() -> None:
