@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from numbers import Real
 from typing import Any
 
 MAX_STEPS = 2**16
@@ -18,6 +19,11 @@ def whole_number(value: Any) -> int | None:
         return int(number)
     except (TypeError, ValueError, OverflowError, RuntimeError):  # NaN, infinity, an array of several
         return None
+
+
+def within(value: Any, low: float, high: float) -> bool:
+    """Whether `value` is a number (also from NumPy) in low..high; NaN and texts are not."""
+    return isinstance(value, Real) and low <= float(value) <= high
 
 
 MOST_SHOWN = 80

@@ -32,6 +32,7 @@ from bl_neuro.training.samples_digest import samples_digest
 
 GivenSamples = Samples | tuple[npt.ArrayLike, npt.ArrayLike]
 """A dataset, or images (n, ...) in 0..1 or bytes, with the class of each (n,)."""
+MOST_CLASSES = 10_000
 NO_SHADOWS = "shadow networks are needed to know how high the scores of non-members are"
 
 
@@ -80,9 +81,11 @@ def attack_membership(
     """
     if not isinstance(box, BlackBox):
         raise InputError(f"box: expected a BlackBox, found {type(box).__name__}")
+    class_map = _whole_numbers(class_map)
     data = _samples(samples, box.classes, class_map)
     asked, count = Ask.of(ask, asks, size), len(data.labels)
     _check(box, data, steps, shadows, attack, asked, encoder)
+    seed = _seed(seed)
     true_members = _members(members, count)
     own = as_outputs(data, class_map, box.classes, "the box")
     if encoder is None and not isinstance(data, EventDataset):
@@ -129,7 +132,8 @@ def train_shadows(
         shadows = bl.train_shadows(data, my_function, out="shadows")    # my_function(samples, seed) -> bl.Network
 
     The more the training resembles that of the target, the stronger the attack. train: a plan of
-    `bl_neuro.training`, the default plan of the dataset, or a function from samples and a seed to a `Network`. out:
+    `bl_neuro.training`, the default plan of the dataset, or a function from samples and a seed to a `Network`. A
+    function is recognised by its name: choose another `out` if it has changed under the same name. out:
     folder of the networks and `shadows.json`. If it has networks of the same training, only missing ones are trained,
     so that an interrupted call can be repeated and `networks` can grow; a training that was interrupted continues from
     its checkpoint, if it uses a plan. networks: at least 8. substrate: where they will run. progress: called with the
@@ -140,8 +144,7 @@ def train_shadows(
             in `out` is damaged. ReportError: `out` cannot be written to.
     """
     data = _samples(samples, None, None)
-    if whole_number(seed) is None or seed < 0:
-        raise InputError(f"seed: expected a whole number of at least 0, found {seed!r}")
+    seed = _seed(seed)
     find_backend(substrate)
     with one_thread():
         how = plan_for(data) if train is None else train
@@ -157,12 +160,34 @@ def _samples(samples: GivenSamples, outputs: int | None, class_map: Sequence[int
         return samples
     if len(samples) != 2:
         raise InputError(f"samples: expected (images, labels), found {len(samples)} values")
-    images, labels = np.asarray(samples[0]), np.asarray(samples[1])
+    try:
+        images, labels = np.asarray(samples[0]), np.asarray(samples[1])
+    except ValueError as error:
+        raise InputError(f"samples: expected arrays of images and labels ({error})") from error
     if labels.ndim != 1 or labels.dtype.kind not in "iu" or not labels.size or labels.min() < 0:
         raise InputError(f"samples: expected labels (n,) of at least 0, found {labels.dtype} {labels.shape}")
+    if labels.max() >= MOST_CLASSES:
+        raise InputError(f"samples: expected labels in 0..{MOST_CLASSES - 1}, found {labels.max()}")
     classes = 1 + max(int(labels.max()), (outputs or 1) - 1, *(class_map or [0]))
     names = tuple(str(label) for label in range(classes))
     return Dataset("given samples", "given by the caller", images, labels.astype(np.int64), names)
+
+
+def _seed(seed: int) -> int:
+    number = whole_number(seed)
+    if number is None or number < 0:
+        raise InputError(f"seed: expected a whole number of at least 0, found {seed!r:.80}")
+    return number
+
+
+def _whole_numbers(class_map: Sequence[int] | None) -> list[int] | None:
+    """The class of each output, as ints."""
+    if class_map is None:
+        return None
+    classes = [number for value in class_map if (number := whole_number(value)) is not None]
+    if len(classes) < len(class_map) or not all(0 <= number < MOST_CLASSES for number in classes):
+        raise InputError(f"class_map: expected classes in 0..{MOST_CLASSES - 1}, found {list(class_map)!r:.80}")
+    return classes
 
 
 def _check(
@@ -175,7 +200,7 @@ def _check(
     encoder: str | Encoder | None,
 ) -> None:
     """Checks everything before the first query."""
-    if attack not in MEMBERSHIP_ATTACKS:
+    if not isinstance(attack, str) or attack not in MEMBERSHIP_ATTACKS:
         raise InputError(f"attack: expected one of {', '.join(MEMBERSHIP_ATTACKS)}, found {attack!r}")
     length = whole_number(steps)
     if length is None or not 1 <= length <= MAX_STEPS:

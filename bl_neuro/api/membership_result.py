@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.arrays import BoolArray, FloatArray
+from bl_neuro.checks import within
 from bl_neuro.errors import InputError, ReportError
 from bl_neuro.files import expanded, need_free, write_text
 from bl_neuro.leakage.crossed import pool_weights
@@ -130,7 +131,7 @@ class MembershipResult(Printed):
 
     def tpr_at(self, false_positive_rate: float) -> float:
         """The largest true-positive rate of a threshold with at most this false-positive rate."""
-        if not 0 <= false_positive_rate <= 1:
+        if not within(false_positive_rate, 0, 1):
             raise InputError(f"false_positive_rate: expected 0..1, found {false_positive_rate!r}")
         return float(self.curve.true_at(false_positive_rate)[0])
 

@@ -11,7 +11,7 @@ import torch
 
 from bl_neuro.access import BlackBox, predicted_classes
 from bl_neuro.arrays import FloatArray, IntArray
-from bl_neuro.checks import whole_number
+from bl_neuro.checks import whole_number, within
 from bl_neuro.data.encoders import Encoder, find_encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
@@ -32,8 +32,8 @@ class Ask:
 
     kind: "plain" encodes the sample anew in every ask; "noise" also adds Gaussian noise of standard deviation `size` to
     its pixels (0..1), the distance to the decision boundary as labels show it (Choquette-Choo et al. 2021); "dropout"
-    removes each input spike with probability `size` (arXiv 2502.13191). count: number of asks per sample, each of them
-    one query.
+    removes each input spike with probability `size` (after arXiv 2502.13191). count: number of asks per sample, each
+    of them one query.
 
     Raises:
         InputError: an unknown kind, or a count or size out of range.
@@ -49,9 +49,10 @@ class Ask:
         count = whole_number(self.count)
         if count is None or not 1 <= count <= MOST_ASKS:
             raise InputError(f"asks: expected 1..{MOST_ASKS} asks per sample, found {self.count!r}")
+        object.__setattr__(self, "count", count)
         if self.kind == "plain" and self.size != 0:
             raise InputError(f"size: plain asks have no size, found {self.size!r}; leave it out")
-        if self.kind != "plain" and not 0 < self.size < 1:
+        if self.kind != "plain" and (not within(self.size, 0, 1) or self.size in (0, 1)):
             raise InputError(f"size: expected between 0 and 1 for {self.kind}, found {self.size!r}")
 
     @classmethod

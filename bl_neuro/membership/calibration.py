@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.checks import within
 from bl_neuro.errors import InputError
 from bl_neuro.leakage.membership_attacks import MEMBERSHIP_ATTACKS, Answers
 from bl_neuro.leakage.shadows import Mask
@@ -31,7 +32,7 @@ def score_limit(scores: FloatArray, members: Mask, false_positive_rate: float) -
     Raises:
         InputError: a rate outside 0..1.
     """
-    if not 0 <= false_positive_rate <= 1:
+    if not within(false_positive_rate, 0, 1):
         raise InputError(f"false_positive_rate: expected 0..1, found {false_positive_rate!r}")
     others = np.sort(scores[~members])[::-1]
     allowed = int(false_positive_rate * len(others) + 1e-9)

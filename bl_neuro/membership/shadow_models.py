@@ -79,11 +79,17 @@ class ShadowModels:
 
     def on(self, substrate: str, mitigation: Mitigation | None = None) -> ShadowModels:
         """The same networks on a substrate, with or without a mitigation."""
+        if mitigation is not None and not isinstance(mitigation, Mitigation):
+            raise InputError(f"mitigation: expected a Mitigation or None, found {type(mitigation).__name__}")
         return replace(self, substrate=substrate, mitigation=mitigation)
 
     def subset(self, index: npt.NDArray[np.integer[Any]]) -> ShadowModels:
         """The same networks, to attack only the samples at `index`."""
-        return replace(self, members=self.members[:, index], digest=None)
+        try:
+            chosen = self.members[:, np.asarray(index)]
+        except IndexError as error:
+            raise InputError(f"index: expected indices of some of {self.samples:,} samples ({error})") from error
+        return replace(self, members=chosen, digest=None)
 
     def answers(
         self,

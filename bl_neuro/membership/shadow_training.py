@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
 from bl_neuro.files import need_folder
 from bl_neuro.membership.halves import random_half
-from bl_neuro.membership.shadow_files import MANIFEST, Manifest, read_manifest
+from bl_neuro.membership.shadow_files import MANIFEST, MOST_NETWORKS, Manifest, read_manifest
 from bl_neuro.membership.shadow_models import ShadowModels
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
@@ -44,26 +45,29 @@ def train_shadow_networks(
         InputError: the folder has shadow networks of another training, or `how` returned no network. DataError,
             ModelFileError: a file of the folder is damaged. ReportError: the folder cannot be written to.
     """
-    if whole_number(networks) is None or networks < LEAST_NETWORKS:
-        raise InputError(f"networks: expected at least {LEAST_NETWORKS} shadow networks, found {networks!r}")
+    count = whole_number(networks)
+    if count is None or not LEAST_NETWORKS <= count <= MOST_NETWORKS:
+        raise InputError(f"networks: expected {LEAST_NETWORKS}..{MOST_NETWORKS} shadow networks, found {networks!r}")
     need_folder(folder)
-    manifest = _manifest(samples, how, folder, networks, seed)
-    models = []
-    for number in range(networks):
+    manifest = _manifest(samples, how, folder, count, seed)
+    models: list[Network] = []
+    for number in range(count):
         if trained is not None:
-            trained(number, networks)
+            trained(number, count)
         path = folder / manifest.files[number]
         half = samples.subset(np.flatnonzero(manifest.members[number]))
-        models.append(load(path) if path.exists() else _trained(half, how, path, _seed(seed, number)))
+        models.append(load(path) if path.exists() else _trained(half, how, path, _seed(seed, number), models[:1]))
     if trained is not None:
-        trained(networks, networks)
-    return ShadowModels(models, manifest.members[:networks], digest=manifest.digest)
+        trained(count, count)
+    return ShadowModels(models, manifest.members[:count], digest=manifest.digest)
 
 
 def _manifest(samples: Samples, how: TargetDesign | TrainFunction, folder: Path, networks: int, seed: int) -> Manifest:
     """The manifest of the folder, written if there is none or if it has fewer networks."""
     halves = [random_half(samples.labels, derived_seed(seed, "shadow half", number)) for number in range(networks)]
     names = [f"shadow-{number:03}.safetensors" for number in range(networks)]
+    if not np.stack(halves).any(axis=1).all():
+        raise InputError("samples: expected a class of at least 2 samples, to train networks on half of each class")
     digest, training = samples_digest(samples), _training(how)
     wanted = Manifest(len(samples.labels), names, np.stack(halves), digest, training, seed)
     if (folder / MANIFEST).exists():
@@ -99,8 +103,10 @@ def _seed(seed: int, number: int) -> int:
     return derived_seed(seed, "shadow network", number)
 
 
-def _trained(half: Samples, how: TargetDesign | TrainFunction, path: Path, seed: int) -> Network:
-    """Trains one network and saves it."""
+def _trained(
+    half: Samples, how: TargetDesign | TrainFunction, path: Path, seed: int, first: Sequence[Network]
+) -> Network:
+    """Trains one network and saves it, unless it does not fit the samples or the first network, if there is one."""
     checkpoint = Checkpoint(path.with_suffix(".unfinished"))
     if isinstance(how, TargetDesign):
         network = train_by_plan(half, how, seed, checkpoint)
@@ -108,6 +114,20 @@ def _trained(half: Samples, how: TargetDesign | TrainFunction, path: Path, seed:
         network = how(half, seed)
         if not isinstance(network, Network):
             raise InputError(f"train: expected a function that returns a Network, found {type(network).__name__}")
+        _need_fitting(network, half, first)
     save(network, path)
     Path(checkpoint.path).unlink(missing_ok=True)
     return network
+
+
+def _need_fitting(network: Network, samples: Samples, first: Sequence[Network]) -> None:
+    """Raises InputError unless the network takes the samples and has the outputs of the first network."""
+    if math.prod(network.input_shape) != math.prod(samples.input_shape):
+        raise InputError(
+            f"train: expected networks with inputs of shape {samples.input_shape}, as the samples have, found "
+            f"{network.input_shape}"
+        )
+    if first and network.classes != first[0].classes:
+        raise InputError(
+            f"train: expected networks with {first[0].classes} outputs, as the first has, found {network.classes}"
+        )

@@ -121,8 +121,10 @@ def test_a_limit_keeps_its_false_positive_rate_on_the_shadow_networks(
         assert (others > limit).mean() <= rate < (others >= limit).mean()
         assert (result.members_at(rate) == (result.scores > limit)).all()
     assert result.members_at(1.0).all()
-    with pytest.raises(InputError, match=r"false_positive_rate: expected 0\.\.1, found 2"):
-        result.members_at(2)
+    wrong: Any
+    for wrong in (2, "a"):
+        with pytest.raises(InputError, match=rf"false_positive_rate: expected 0\.\.1, found {wrong!r}"):
+            result.members_at(wrong)
     with pytest.raises(InputError, match="the true members are needed"):
         _ = result.auc
 
@@ -205,6 +207,14 @@ def test_a_part_of_the_samples(box: Any, data: Any, shadows: bl.ShadowModels, me
         ({"samples": 3}, r"samples: expected a dataset or \(images, labels\)"),
         ({"box": 3}, "box: expected a BlackBox, found int"),
         ({"shadows": 3}, "shadows: expected ShadowModels, found int"),
+        ({"attack": ["lira"]}, "attack: expected one of lira, "),
+        ({"seed": -1}, "seed: expected a whole number of at least 0, found -1"),
+        ({"seed": None}, "seed: expected a whole number of at least 0, found None"),
+        ({"class_map": "abc"}, r"class_map: expected classes in 0\.\.9999"),
+        ({"class_map": [0.5] * 10}, r"class_map: expected classes in 0\.\.9999"),
+        ({"samples": ([[1, 2], [3]], [0, 1])}, "samples: expected arrays of images and labels"),
+        ({"samples": (np.zeros((2, 1, 8, 8)), [0, 10**9])}, r"samples: expected labels in 0\.\.9999, found 1000000000"),
+        ({"ask": "noise", "size": "loud"}, "size: expected between 0 and 1 for noise, found 'loud'"),
     ],
 )
 def test_wrong_arguments_cost_no_query(
@@ -224,6 +234,11 @@ def test_shadow_networks_of_other_samples(box: Any, data: Any, shadows: bl.Shado
     narrow = bl.ShadowModels([bl.Network((3,), [bl.Dense(np.eye(3), bl.CubaLIF())])], np.ones((1, 100), dtype=bool))
     with pytest.raises(InputError, match=r"expected networks with inputs \(1, 8, 8\) and 10 outputs"):
         attacked(box, data, narrow)
+    for index in ([100], [0.5]):
+        with pytest.raises(InputError, match="index: expected indices of some of 100 samples"):
+            shadows.subset(np.array(index))
+    with pytest.raises(InputError, match="mitigation: expected a Mitigation or None, found str"):
+        shadows.on("snntorch", "rounding")  # type: ignore[arg-type]
     two = bl.ShadowModels(shadows.networks[:2], shadows.members[:2], "snntorch")
     with pytest.raises(InputError, match="expected at least 2 networks on both sides of a sample"):
         attacked(box, data, two)
@@ -298,7 +313,9 @@ def test_halves_are_independent(shadows: bl.ShadowModels, data: Any) -> None:
         ({"train": PLAN}, "training differ"),
         ({"samples": load_dataset("digits").subset(np.arange(1, 101))}, "digest differ"),
         ({"samples": load_dataset("digits").subset(np.arange(50))}, "samples, digest differ"),
-        ({"networks": 7}, "networks: expected at least 8 shadow networks, found 7"),
+        ({"networks": 7}, r"networks: expected 8\.\.4096 shadow networks, found 7"),
+        ({"samples": load_dataset("digits").subset(np.arange(1))}, "samples: expected a class of at least 2 samples"),
+        ({"networks": 10**9}, r"networks: expected 8\.\.4096 shadow networks, found 1000000000"),
         ({"seed": -1}, "seed: expected a whole number of at least 0"),
         ({"substrate": "cloud"}, "cloud"),
     ],
@@ -314,6 +331,18 @@ def test_a_folder_of_another_training_is_kept(change: dict[str, Any], message: s
 def test_a_function_that_returns_no_network(data: Any, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="train: expected a function that returns a Network, found NoneType"):
         bl.train_shadows(data, lambda samples, seed: None, out=tmp_path)  # type: ignore[arg-type,return-value]
+    narrow = bl.Network((3,), [bl.Dense(np.eye(3), bl.CubaLIF())])
+    with pytest.raises(InputError, match=r"train: expected networks with inputs of shape \(1, 8, 8\)"):
+        bl.train_shadows(data, lambda samples, seed: narrow, out=tmp_path)
+    calls: list[int] = []
+
+    def growing(samples: Samples, seed: int) -> bl.Network:
+        calls.append(seed)
+        return bl.Network((1, 8, 8), [bl.Flatten(), bl.Dense(np.ones((len(calls), 64)), bl.CubaLIF())])
+
+    with pytest.raises(InputError, match="train: expected networks with 1 outputs, as the first has, found 2"):
+        bl.train_shadows(data, growing, out=tmp_path / "growing")
+    assert len(calls) == 2
     with pytest.raises(InputError, match=r"train: expected a plan or a function \(samples, seed\) -> Network"):
         bl.train_shadows(data, 3, out=tmp_path / "new")  # type: ignore[arg-type]
 
