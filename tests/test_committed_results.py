@@ -33,7 +33,13 @@ ATTACKS = {
 }
 """Attacks of the black-box comparison on MNIST, and what the page's table calls them."""
 RECORDED = ["audit-digits", "audit-digits-clean", "audit-digits-redrawn", "audit-mnist", "audit-faces"]
-RECORDED += ["secrets-digits", "secrets-mnist", "secrets-canaries-digits", "secrets-mark-digits"]
+RECORDED += [
+    "paper-att_faces-half",
+    "secrets-digits",
+    "secrets-mnist",
+    "secrets-canaries-digits",
+    "secrets-mark-digits",
+]
 AUDITS = pytest.mark.parametrize("name", RECORDED)
 NUDGES = pytest.mark.parametrize("nudge", [1 - 2**-48, 1 + 2**-48], ids=["down", "up"])
 """Factors that change the last four bits of a number, as another order of adding may."""
