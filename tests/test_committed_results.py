@@ -35,6 +35,8 @@ ATTACKS = {
 RECORDED = ["audit-digits", "audit-digits-clean", "audit-digits-redrawn", "audit-mnist", "audit-faces"]
 RECORDED += [
     "paper-att_faces-half",
+    "paper-att_faces",
+    "paper-nmnist-twins",
     "secrets-digits",
     "secrets-mnist",
     "secrets-canaries-digits",
