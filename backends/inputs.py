@@ -30,7 +30,8 @@ CONVERTED_DTYPES = (
 class Accepted(NamedTuple):
     """Input that a target has checked, so that it is not checked again. Made by `Target.accept`.
 
-    spikes: (T, B, *input_shape), with its gradient. packed: the form in which the substrate computes, if it has its own.
+    spikes: (T, B, *input_shape), with its gradient. packed: the same in the form in which the substrate
+    computes, if it has one of its own.
     """
 
     spikes: Tensor

@@ -144,9 +144,7 @@ def _filled(
     )  # fmt: skip
 
 
-def _field_bits(
-    geometry: _Geometry, origin: npt.NDArray[np.int64], width: int, pitch: int
-) -> npt.NDArray[np.int64]:
+def _field_bits(geometry: _Geometry, origin: npt.NDArray[np.int64], width: int, pitch: int) -> npt.NDArray[np.int64]:
     """The bit of each channel and tap of a receptive field, counted from the field's first pixel, (in, taps)."""
     rows, columns = np.arange(geometry.rows), np.arange(geometry.columns)
     y, x = np.meshgrid(rows * geometry.dilation[0], columns * geometry.dilation[1], indexing="ij")
@@ -181,9 +179,7 @@ def _places(
     return ((at_y * image[1] + at_x) * pitch).reshape(-1).astype(np.int64), inside
 
 
-def _tables(
-    groups: list[list[_Piece]], count: int, span: int, kernels: npt.NDArray[np.int16]
-) -> npt.NDArray[np.int16]:
+def _tables(groups: list[list[_Piece]], count: int, span: int, kernels: npt.NDArray[np.int16]) -> npt.NDArray[np.int16]:
     lanes, inner = kernels.shape[2], len(kernels) // len(groups)
     tables = np.zeros((len(groups), count, 2**span, lanes), np.int16)
     combinations = np.arange(2**span)

@@ -17,9 +17,7 @@ from bl_neuro.backends.loihi.vectors import ROW_LANES, add_rows_1, add_rows_2, a
 
 
 @compiled(forceinline=True)
-def _add_rows(
-    weights: Any, first: int, lists: Any, begin: int, end: int, flush: int, sums: Any, sign: int
-) -> None:
+def _add_rows(weights: Any, first: int, lists: Any, begin: int, end: int, flush: int, sums: Any, sign: int) -> None:
     """Adds (sign 1) or subtracts (sign -1) listed rows of a tile to `sums`; flush: maximum rows per 16-bit sum."""
     factor = np.int32(sign)
     while begin < end:

@@ -173,7 +173,7 @@ class DenseLayer:
         self._mask = inputs.mask()
         weight, zeros = _without_zero_bits(program.weight) if not program.floor_bits else (program.weight, 0)
         largest = max(1, int(np.abs(weight).max()))
-        narrow = np.int8 if -128 <= weight.min() and weight.max() <= 127 else np.int16
+        narrow = np.int8 if weight.min() >= -128 and weight.max() <= 127 else np.int16
         rows = np.zeros((int(inputs.positions[-1]) + 1, self._width), narrow)
         rows[inputs.positions, :outputs] = weight.T
         self._weights = np.ascontiguousarray(rows.reshape(len(rows), -1, tile).transpose(1, 0, 2))
@@ -199,7 +199,7 @@ class DenseLayer:
 
 
 class ConvLayer:
-    """A convolution without delays: event-driven, or by tables for many spikes; the channels of a place side by side."""
+    """A convolution: event-driven, or by tables for many spikes. The channels of a place lie side by side."""
 
     def __init__(self, program: Program, layer: Conv, inputs: Bits) -> None:
         if program.weight is None:
@@ -224,8 +224,9 @@ class ConvLayer:
         self._taps = taps.starts, taps.kernel * np.int32(lanes), taps.place * np.int32(lanes), lanes
         pixels = int(np.prod(program.input_shape[1:]))
         self._events = event_places(
-            program.input_shape[0], pixels, inner, places * lanes, kernels.shape[1] * lanes, inputs.positions, inputs.words * WORD
-        )
+            program.input_shape[0], pixels, inner, places * lanes, kernels.shape[1] * lanes, inputs.positions,
+            inputs.words * WORD,
+        )  # fmt: skip
         lookup = conv_lookup(layer, kernels, program.input_shape, program.shape, inputs.positions)
         self._lookup = lookup or NO_LOOKUP
         spike_cost = EVENT_COST + TAP_COST * len(taps.kernel) / pixels * -(-lanes // ROW_LANES)

@@ -5,6 +5,8 @@
     previous    start from the sums of the previous step, add the rows of inputs that start to spike and subtract those
                 of inputs that stop; an unchanged frame costs nothing
     neighbour   like `previous`, for a sample's first step, from the first step of the previous sample
+
+A word of 64 spikes is compared and counted at once.
 """
 
 from __future__ import annotations

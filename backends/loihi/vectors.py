@@ -191,10 +191,11 @@ PLACES = 4
 
 
 def _lookup(lanes: int) -> Any:
-    """Sums of `lanes` int16 values of one row of each of several tables, chosen by bits, for PLACES neighbouring places.
+    """Sums of `lanes` int16 values of one row of each of several tables, chosen by bits, for PLACES places.
 
     Table j has 2^span rows. For the place k, its row is the number that `masks[rows[k] + j]` cuts from the bits that
-    begin `bases[k] + pieces[j]` bits into `bits`. The sums of place k are written to `sums` from `target` + k `step` on.
+    begin `bases[k] + pieces[j]` bits into `bits`. The sums of place k are written to `sums`, from `target + k step`
+    on.
     """
     kind = ir.VectorType(_I16, lanes)
 
