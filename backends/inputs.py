@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -27,6 +27,22 @@ CONVERTED_DTYPES = (
 """Other dtypes of inputs, which are converted to float32."""
 
 
+class Accepted(NamedTuple):
+    """Input that a target has checked, so that it is not checked again. Made by `Target.accept`.
+
+    spikes: (T, B, *input_shape), with its gradient. packed: the same in the form in which the substrate
+    computes, if it has one of its own.
+    """
+
+    spikes: Tensor
+    packed: Any = None
+
+    @property
+    def batch(self) -> int:
+        """Number of samples."""
+        return self.spikes.shape[1]
+
+
 def checked_input(x: Any, network: Network) -> Tensor:
     """Checks `x` and returns it as a tensor (T, B, *input_shape), with its gradient.
 
@@ -36,25 +52,35 @@ def checked_input(x: Any, network: Network) -> Tensor:
     Raises:
         InputError: wrong shape, dtype or values.
     """
+    tensor = shaped_input(x, network)
+    need_valid_values(tensor, network)
+    return tensor
+
+
+def shaped_input(x: Any, network: Network) -> Tensor:
+    """Like `checked_input`, without a check of the values."""
     tensor = real_tensor(x)
     expected = ("T", "B", *network.input_shape)
     if tensor.dim() != len(expected) or tuple(tensor.shape[2:]) != network.input_shape:
         raise InputError(f"spikes: expected shape ({', '.join(map(str, expected))}), found {tuple(tensor.shape)}")
     if tensor.shape[0] < 1 or tensor.shape[1] < 1:
         raise InputError(f"spikes: expected at least one step and one sample, found shape {tuple(tensor.shape)}")
-    tensor = usual_dtype(tensor)
+    return usual_dtype(tensor)
+
+
+def need_valid_values(tensor: Tensor, network: Network) -> None:
+    """Raises InputError unless all values are 0 or 1, or finite if the network takes input currents."""
     values = tensor.detach()[:1] if is_held(tensor) else tensor.detach()
     if network.input_kind == "current":
         if not bool(values.isfinite().all()):
             raise InputError("current: expected finite values, found NaN or infinity")
     elif tensor.dtype == torch.uint8 and bool(values.max() <= 1):
-        return tensor  # the common case, in one pass
+        return  # the common case, in one pass
     elif tensor.dtype != torch.bool:
         wrong = (values != 0) & (values != 1)
         if bool(wrong.any()):
             where = tuple(int(i) for i in wrong.nonzero()[0])
             raise InputError(f"spikes: expected only 0 and 1, found {values[where].item()} at index {where}")
-    return tensor
 
 
 def real_tensor(x: Any) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, ClassVar
@@ -13,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends.declaration import Declaration, Start
-from bl_neuro.backends.inputs import as_float, checked_input
+from bl_neuro.backends.inputs import Accepted, as_float, checked_input
 from bl_neuro.errors import InputError, PluginError, TargetClosed, Unsupported
 from bl_neuro.isolation import isolated, isolated_in_grad_mode
 from bl_neuro.network import Network
@@ -87,6 +86,8 @@ class Target(ABC):
     def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
         """Runs spikes `x` (T, B, *input_shape) of 0 and 1: a tensor or NumPy array of bool, integers or floats.
 
+        An input that this target has accepted is not checked again.
+
         A network with input kind "current" takes real values instead. State never carries over from one run to the
         next.
 
@@ -98,24 +99,33 @@ class Target(ABC):
             InputError: wrong shape, dtype or values. TargetClosed: the target is closed. SubstrateFailed: the substrate
                 crashed.
         """
-        spikes = self._accepted(x, start)
-        if self.takes_floats or spikes.requires_grad:
-            spikes = as_float(spikes)
-        if spikes.requires_grad and torch.is_grad_enabled():
-            return self._run(spikes, layers, start)
+        accepted = self._accepted(x, start)
+        if accepted.spikes.requires_grad and torch.is_grad_enabled():
+            return self._run(as_float(accepted.spikes), layers, start)
         with torch.no_grad():
-            pieces = self._run_pieces(spikes.split(self._chunk(spikes.shape[0]), dim=1), layers, start)
-            return pieces[0] if len(pieces) == 1 else joined(pieces)
+            return self._run_batch(accepted, layers, start)
 
-    def _accepted(self, x: Any, start: Start) -> Tensor:
+    def accept(self, x: Any, detached: bool = False) -> Accepted:
+        """Checks an input once, for a later `run`, which then does not check it. detached: without its gradient.
+
+        Raises:
+            InputError: wrong shape, dtype or values.
+        """
+        accepted = self._checked(x)
+        return accepted._replace(spikes=accepted.spikes.detach()) if detached else accepted
+
+    def _checked(self, x: Any) -> Accepted:
+        return Accepted(checked_input(x, self.network))
+
+    def _accepted(self, x: Any, start: Start) -> Accepted:
         """Checks the arguments of a run and counts its samples."""
         if self._closed:
             raise TargetClosed(f"this {self.substrate} target is closed; open it again with bl.open_target")
         if start not in ("aligned", "cold"):
             raise InputError(f"start: expected 'aligned' or 'cold', found {start!r}")
-        spikes = checked_input(x, self.network)
-        self.samples += spikes.shape[1]
-        return spikes
+        accepted = x if isinstance(x, Accepted) else self._checked(x)
+        self.samples += accepted.batch
+        return accepted
 
     @isolated
     def run_with_states(self, x: Any, start: Start = "aligned") -> Response:
@@ -126,7 +136,7 @@ class Target(ABC):
         """
         if not self.backend.shows_states:
             raise Unsupported(f"substrate '{self.substrate}' does not show the states of its neurons")
-        inputs = self._accepted(x, start).detach()
+        inputs = self._accepted(x, start).spikes.detach()
         with torch.no_grad():
             return self._run_with_states(inputs, start)
 
@@ -136,9 +146,10 @@ class Target(ABC):
             "author of this backend"
         )
 
-    def _run_pieces(self, pieces: Sequence[Tensor], layers: bool, start: Start) -> list[Response]:
-        """The responses to the parts of a batch, in order."""
-        return [self._run(piece, layers, start) for piece in pieces]
+    def _run_batch(self, accepted: Accepted, layers: bool, start: Start) -> Response:
+        """The response to a batch without gradients, of which as many samples are run at once as memory allows."""
+        spikes = as_float(accepted.spikes) if self.takes_floats else accepted.spikes
+        return joined([self._run(piece, layers, start) for piece in spikes.split(self._chunk(len(spikes)), dim=1)])
 
     def _chunk(self, steps: int) -> int:
         widest = max(int(np.prod(shape)) for shape in (self.network.input_shape, *self.network.shapes))
@@ -164,6 +175,8 @@ class Target(ABC):
 
 def joined(pieces: list[Response]) -> Response:
     """The response to a whole batch, joined from the responses to its parts."""
+    if len(pieces) == 1:
+        return pieces[0]
     membranes = [piece.membrane for piece in pieces if piece.membrane is not None]
     layers = [piece.layers for piece in pieces if piece.layers is not None]
     states = [piece.states for piece in pieces if piece.states is not None]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.inputs import as_float, checked_input
+from bl_neuro.backends.inputs import Accepted, as_float, checked_input
 from bl_neuro.backends.registry import substrates_with
 from bl_neuro.backends.target import Response, Target
 from bl_neuro.checks import whole_number
@@ -65,9 +65,9 @@ class WhiteBox:
     @isolated
     def run(self, spikes: Any) -> Response:
         """The target's response to `spikes` (T, B, *input_shape), without gradient."""
-        self.queries += checked_input(spikes, self.network).shape[1]
-        with torch.no_grad():
-            return self.target.run(spikes)
+        accepted = self.target.accept(spikes, detached=True)
+        self.queries += accepted.batch
+        return self.target.run(accepted)
 
     @isolated
     def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
@@ -75,8 +75,7 @@ class WhiteBox:
         inputs = as_float(checked_input(spikes, self.network)).detach().clone()
         self.queries += inputs.shape[1]
         with torch.enable_grad():
-            inputs.requires_grad_()
-            values = objective(self.target.run(inputs))
+            values = objective(self.target.run(Accepted(inputs.requires_grad_())))
             (gradient,) = torch.autograd.grad(values.sum(), inputs)
         return values.detach(), gradient
 
@@ -179,7 +178,7 @@ class BlackBox:
             InputError: invalid spikes, which cost nothing.
         """
         inputs = self._gate.check(spikes)
-        cost = inputs.shape[1]
+        cost = inputs.batch
         with self._lock:
             if self._budget is not None and cost > self._budget - self._spent:
                 raise BudgetExceeded(
@@ -211,23 +210,23 @@ class Gate(NamedTuple):
     another process for that.
     """
 
-    check: Callable[[Any], Tensor]
-    ask: Callable[[Tensor], Tensor]
+    check: Callable[[Any], Accepted]
+    ask: Callable[[Accepted], Tensor]
 
 
 def _gate(target: Target, reveals: Reveals, mitigation: Mitigation | None, seed: int) -> Gate:
     rng, lock = stream(seed, "mitigation"), threading.Lock()
 
-    def check(spikes: Any) -> Tensor:
-        return checked_input(spikes, target.network).detach()
+    def check(spikes: Any) -> Accepted:
+        return target.accept(spikes, detached=True)
 
-    def ask(spikes: Tensor) -> Tensor:
+    def ask(spikes: Accepted) -> Tensor:
         readout = target.network.readout
         with torch.no_grad():
             if mitigation is None or not mitigation.changes("inputs", "output"):
                 return reveal(target.run(spikes), reveals, readout)
             with lock:
-                response = target.run(mitigation.inputs(spikes, rng))
+                response = target.run(mitigation.inputs(spikes.spikes, rng))
                 level: Reveals = _label_source(readout) if reveals == "label" else reveals
                 output = mitigation.output(reveal(response, level, readout), level, rng)
                 return output.argmax(1) if reveals == "label" else output

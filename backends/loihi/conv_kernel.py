@@ -1,7 +1,7 @@
-"""Event-driven convolution: a spike adds its kernel to the output positions it reaches, for all channels at once.
+"""Event-driven convolution with fused neuron updates: a spike adds its kernel to the places that it reaches.
 
-The output position that each kernel tap of an input pixel reaches is the same for every channel and sample, and is
-listed once; stride, padding and dilation enter this list only.
+The place that each kernel tap of an input pixel reaches is the same for every channel and sample, and is listed once;
+stride, padding and dilation enter this list only. All channels of a group lie side by side and are added as vectors.
 """
 
 from __future__ import annotations
@@ -12,21 +12,27 @@ import numpy as np
 import numpy.typing as npt
 
 from bl_neuro.backends.loihi.compiled import compiled
-from bl_neuro.backends.loihi.int32_ops import add_eight
-from bl_neuro.backends.loihi.rows import COUNTS, OFFSETS, gather
+from bl_neuro.backends.loihi.neuron_kernel import step_neurons
+from bl_neuro.backends.loihi.rows import list_bits
+from bl_neuro.backends.loihi.vectors import (
+    LANES,
+    PLACES,
+    ROW_LANES,
+    WORD,
+    add_lanes_16,
+    add_lanes_32,
+    count_bits,
+    look_up_16,
+    look_up_32,
+    move_lanes,
+)
 from bl_neuro.layers import Conv, Shape
 
-LANES = 8
-"""Channels of a group are padded to a multiple of this, so that they fill whole vectors."""
-DENSE_FROM = 0.4
-"""Spike density above which the full product is less work (measured with 12 and 24 channels)."""
-MAX_TAPS = 2**21
-"""Maximum number of taps of all input pixels that are listed; larger convolutions use the full product."""
 Int32Array = npt.NDArray[np.int32]
 
 
 class Taps(NamedTuple):
-    """Taps `starts[i]` to `starts[i + 1]` of pixel i, each a position in the kernel and a position in the output."""
+    """Taps `starts[i]` to `starts[i + 1]` of pixel i, each a position in the kernel and a place in the output."""
 
     starts: Int32Array
     kernel: Int32Array
@@ -54,73 +60,151 @@ def list_taps(layer: Conv, input_shape: Shape, output_shape: Shape) -> Taps:
     return Taps(starts, np.concatenate(kernel)[order].astype(np.int32), np.concatenate(place)[order].astype(np.int32))
 
 
-def kernel_rows(weight: npt.NDArray[np.int64], groups: int) -> Int32Array:
-    """Weights (out, in/groups, h, w) as (in, h * w, channels of a group, padded)."""
+def lanes_of(channels: int) -> int:
+    """The number of lanes that the channels of a group fill: LANES, or a multiple of ROW_LANES."""
+    return LANES if channels <= LANES else -(-channels // ROW_LANES) * ROW_LANES
+
+
+def kernel_lanes(weight: npt.NDArray[np.int64], groups: int, dtype: Any) -> npt.NDArray[Any]:
+    """Weights (out, in/groups, h, w) as (in, h * w, lanes)."""
     out, inner = weight.shape[:2]
     group_size = out // groups
     taps = weight.reshape(groups, group_size, inner, -1).transpose(0, 2, 3, 1).reshape(groups * inner, -1, group_size)
-    return np.ascontiguousarray(np.pad(taps, ((0, 0), (0, 0), (0, -group_size % LANES))).astype(np.int32))
+    return np.ascontiguousarray(np.pad(taps, ((0, 0), (0, 0), (0, lanes_of(group_size) - group_size))).astype(dtype))
+
+
+def event_places(
+    channels: int, pixels: int, inner: int, sums: int, weights: int, positions: Int32Array, bits: int
+) -> Int32Array:
+    """For each bit of the input: offset of its group's sums, offset of its channel's weights, and its pixel, (bits, 3).
+
+    inner: input channels of a group. sums: number of a group; weights: number of a channel. positions: (channels *
+    pixels,), the bits of the inputs.
+    """
+    events = np.zeros((bits, 3), np.int32)
+    channel, pixel = np.divmod(np.arange(channels * pixels), pixels)
+    events[positions] = np.stack([channel // inner * sums, channel * weights, pixel], axis=1)
+    return events
 
 
 @compiled()
 def _scatter(
-    frames: Any, inputs: int, pixels: int, inner: int, group_size: int, wraps: bool,
-    starts: Any, kernel: Any, place: Any, weights: Any, sums: Any, offsets: Any, counts: Any,
+    words: Any, lists: Any, events: Any, starts: Any, kernel: Any, place: Any, weights: Any, lanes: int, sums: Any
 ) -> None:  # fmt: skip
-    width = weights.shape[2]
-    groups = weights.shape[0] // inner
-    places = sums.shape[1] // (groups * group_size)
-    kernels = weights.reshape(-1)
-    total = np.empty(groups * places * width, np.int32)
-    bases = np.empty((inputs, 3), np.int32)  # per input: offsets of its group's sums and its channel's kernels; pixel
-    for event in range(inputs):
-        channel = event // pixels
-        bases[event, 0] = channel // inner * places * width
-        bases[event, 1] = channel * weights.shape[1] * width
-        bases[event, 2] = event % pixels
-    lists = np.empty(8 * frames.shape[1] + 2 * 8, np.int32)
-    for row in range(frames.shape[0]):
-        total[:] = 0
-        for position in range(gather(frames[row], lists, 0, inputs, False, offsets, counts)):
-            event = lists[position]
-            if event >= inputs:
-                break
-            first, taps, pixel = bases[event, 0], bases[event, 1], bases[event, 2]
+    """Sets `sums` to those of one frame of spikes."""
+    for lane in range(sums.size):
+        sums[lane] = 0
+    end = 0
+    for number in range(words.size):
+        end = list_bits(words[number], number * WORD, lists, end)
+    for position in range(end):
+        event = lists[position]
+        first, base, pixel = events[event, 0], events[event, 1], events[event, 2]
+        if lanes == LANES:
             for tap in range(starts[pixel], starts[pixel + 1]):
-                target, source = first + place[tap] * width, taps + kernel[tap] * width
-                for lane in range(0, width, 8):
-                    add_eight(total, target + lane, kernels, source + lane)
-        for group in range(groups):
-            for lane in range(group_size):
-                base = (group * group_size + lane) * places
-                for location in range(places):
-                    sums[row, base + location] = total[(group * places + location) * width + lane]
-        if wraps:  # to signed 24 bits
-            for location in range(sums.shape[1]):
-                sums[row, location] = np.int32(((sums[row, location] + 8388608) & 16777215) - 8388608)
+                add_lanes_16(sums, first + place[tap], weights, base + kernel[tap])
+        elif lanes == ROW_LANES:
+            for tap in range(starts[pixel], starts[pixel + 1]):
+                add_lanes_32(sums, first + place[tap], weights, base + kernel[tap])
+        else:
+            for tap in range(starts[pixel], starts[pixel + 1]):
+                for lane in range(0, lanes, ROW_LANES):
+                    add_lanes_32(sums, first + place[tap] + lane, weights, base + kernel[tap] + lane)
 
 
-class EventConv:
-    """A convolution on the CPU. Call with frames (T, B, bytes) and an int32 array (T, B, N) for the sums."""
+@compiled()
+def _look_up(
+    stream: Any, bases: Any, rows: Any, pieces: Any, masks: Any, tables: Any, span: int, lanes: int, places: int,
+    sums: Any,
+) -> None:  # fmt: skip
+    """Sets `sums` to those of one frame, whose bits are `stream`; see `conv_lookup.Lookup`."""
+    block = min(lanes, ROW_LANES)
+    size = pieces.shape[1] * block << span
+    for group in range(pieces.shape[0]):
+        for number in range(lanes // block):
+            offset = (group * (lanes // block) + number) * size
+            for place in range(0, bases.size, PLACES):
+                target = (group * places + place) * lanes + number * block
+                if block == LANES:
+                    look_up_16(
+                        stream, bases, rows[group], place, pieces[group], masks, tables, offset, span, sums, target,
+                        lanes,
+                    )  # fmt: skip
+                else:
+                    look_up_32(
+                        stream, bases, rows[group], place, pieces[group], masks, tables, offset, span, sums, target,
+                        lanes,
+                    )  # fmt: skip
 
-    def __init__(self, layer: Conv, weight: npt.NDArray[np.int64], input_shape: Shape, output_shape: Shape) -> None:
-        self._shapes = input_shape, output_shape
-        self._taps = list_taps(layer, input_shape, output_shape)
-        self._weights = kernel_rows(weight, layer.groups)
-        self._inner = weight.shape[1]
-        self._group_size = len(weight) // layer.groups
-        self._wraps = int(np.abs(weight).reshape(len(weight), -1).sum(1).max()) >= 2**23
 
-    def pays(self, frames: npt.NDArray[np.uint8]) -> bool:
-        """Whether so few inputs spike that the event-driven sum is less work than the full product."""
-        return np.count_nonzero(frames) < DENSE_FROM * frames.size
+@compiled(forceinline=True)
+def _count(words: Any) -> int:
+    total = 0
+    for number in range(words.size):
+        total += count_bits(words[number])
+    return total
 
-    def __call__(self, frames: npt.NDArray[np.uint8], sums: Int32Array) -> None:
-        """See the class."""
-        steps, batch, _ = frames.shape
-        channels, height, width = self._shapes[0]
-        _scatter(
-            frames.reshape(steps * batch, -1).view(np.uint64), channels * height * width, height * width,
-            self._inner, self._group_size, self._wraps, *self._taps, self._weights, sums.reshape(steps * batch, -1),
-            OFFSETS, COUNTS,
-        )  # fmt: skip
+
+@compiled(forceinline=True)
+def _close_gaps(sums: Any, lanes: int, stride: int, places: int, wraps: bool, drive: Any) -> None:
+    """Moves the first `stride` of the `lanes` sums of each place to `drive`, wrapped to 24 bits if need be."""
+    for location in range(places):  # in ascending order: the next place overwrites the lanes that are too many
+        for lane in range(0, stride, LANES):
+            move_lanes(drive, location * stride + lane, sums, location * lanes + lane)
+    if wraps:  # signed
+        for lane in range(drive.size):
+            drive[lane] = np.int32(((drive[lane] + 8388608) & 16777215) - 8388608)
+
+
+@compiled()
+def run_conv(
+    frames: Any, steps: int, events: Any, taps: Any, weights: Any, lookup: Any, dense_from: int, places: int,
+    stride: int, wraps: bool, left: Any, lead: int, keep_current: Any, keep_voltage: Any, bias: Any, threshold: Any,
+    memoryless: bool, sums: Any, fired: Any, voltages: Any, final_current: Any, final_voltage: Any,
+) -> None:  # fmt: skip
+    """Runs a convolution on frames (B, T, W) of bits, or (B, 1, W) that are repeated in all steps.
+
+    events, taps, lookup: see `event_places`, `Taps` and `conv_lookup.Lookup`. Frames with at least `dense_from` spikes
+    use the lookup. places: of all groups. stride: number of channels of a group. sums: working memory. fired: (B, steps
+    + lead, bytes). voltages: (steps + lead, B, neurons), or empty.
+    """
+    starts, kernel, place, lanes = taps
+    guard, bases, rows, pieces, masks, tables, span, width_of_place = lookup
+    neurons = keep_current.size
+    drive = np.zeros(neurons + lanes, sums.dtype)
+    silent = np.zeros(neurons, sums.dtype)
+    before = np.zeros(neurons, np.int32)
+    current = np.empty(neurons, np.int32)
+    voltage = np.empty(neurons, np.int32)
+    words = frames.shape[2]
+    lists = np.empty(words * WORD, np.int32)
+    stream = np.zeros(words + 2 * guard + 1, np.uint64)
+    constant = frames.shape[1] < steps
+    nothing = np.int32(0)
+    spikes, width, span_steps = fired.reshape(-1), fired.shape[2], steps + lead
+    for sample in range(frames.shape[0]):
+        current[:] = 0
+        voltage[:] = 0
+        for step in range(-lead, steps):
+            if step == 0 or (step > 0 and not constant):
+                frame = frames[sample, step]
+                if _count(frame) < dense_from:
+                    _scatter(frame, lists, events, starts, kernel, place, weights, lanes, sums)
+                else:
+                    for number in range(words):
+                        stream[guard + number] = frame[number]
+                    _look_up(
+                        stream.view(np.uint8), bases, rows, pieces, masks, tables, span, width_of_place,
+                        places * lanes // (width_of_place * pieces.shape[0]), sums,
+                    )  # fmt: skip
+                if stride != lanes or wraps:
+                    _close_gaps(sums, lanes, stride, places, wraps, drive)
+            step_neurons(
+                silent if step < 0 else sums if stride == lanes and not wraps else drive, nothing, left, current,
+                voltage, keep_current, keep_voltage, bias, threshold, memoryless, spikes,
+                (sample * span_steps + step + lead) * width, before, 0,
+            )  # fmt: skip
+            if voltages.size > 0:
+                voltages[step + lead, sample] = before
+        final_current[sample] = current
+        final_voltage[sample] = voltage

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 import torch.nn.functional as F
@@ -16,7 +18,7 @@ from bl_neuro.network import Network
 
 
 def with_gradient(
-    network: Network, programs: list[Program], traces: list[LayerTrace], inputs: Tensor, lead: int, layers: bool
+    network: Network, programs: list[Program], traces: Sequence[LayerTrace], inputs: Tensor, lead: int, layers: bool
 ) -> Response:
     """The recorded response as a differentiable function of `inputs` (T, B, *input_shape).
 
@@ -41,8 +43,8 @@ def with_gradient(
 def _fired(program: Program, trace: LayerTrace, drive: Tensor) -> tuple[Tensor, Tensor]:
     if trace.voltage is None:
         raise RuntimeError("a layer's voltages were not recorded")
-    membrane = trace.voltage[..., : program.size].to(drive.device, drive.dtype) / program.membrane_unit
-    spikes = trace.spikes[..., : program.size].to(drive.device, drive.dtype)
+    membrane = trace.voltage.to(drive.device, drive.dtype) / program.membrane_unit
+    spikes = trace.spikes.to(drive.device, drive.dtype)
     decays = [
         1 - torch.as_tensor(keep, dtype=drive.dtype, device=drive.device) / DECAY_ONE
         for keep in (program.keep_current, program.keep_voltage)

@@ -13,75 +13,112 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
 
 from bl_neuro.backends.loihi.compiled import compiled
-from bl_neuro.backends.loihi.int32_ops import add, bits, larger, mul, shl, shr, smaller, sub
+from bl_neuro.backends.loihi.vectors import LANES, VECTOR, Arrays, cgutils, index, repeated, splat, types
 
-_LIMIT = np.int32(1 << 23)
-_TURN = np.int32(1 << 24)
-_MAX = np.int32((1 << 23) - 1)
-_MIN = np.int32(1 - (1 << 23))
-_TWELVE = np.int32(12)
-_LOW = np.int32(4095)
-_SIGN = np.int32(31)
-_ZERO = np.int32(0)
-_SIX = np.int32(6)
+_LIMIT = 1 << 23
+_TURN = 1 << 24
+_MAX = (1 << 23) - 1
+_LOW = 4095
+_TWELVE = 12
+_TILE = 1024
 
 
-@compiled(inline="always")
-def decayed(state: Any, keep: Any) -> Any:
-    """State (int32) times keep / 4096, rounded toward zero."""
-    up = bits(shr(state, _SIGN), _LOW)  # 4095 if negative: turns rounding down into rounding toward zero
-    low = shr(add(mul(bits(state, _LOW), keep), up), _TWELVE)
-    return add(mul(shr(state, _TWELVE), keep), low)
+class _Update:
+    """Emits the update of one vector of neurons."""
+
+    def __init__(self, builder: Any, memoryless: bool) -> None:
+        self._builder = builder
+        self._memoryless = memoryless
+
+    def decayed(self, state: Any, keep: Any) -> Any:
+        """The state times keep / 4096, rounded toward zero."""
+        build = self._builder
+        up = build.and_(build.ashr(state, splat(31)), splat(_LOW))
+        low = build.ashr(build.add(build.mul(build.and_(state, splat(_LOW)), keep), up), splat(_TWELVE))
+        return build.add(build.mul(build.ashr(state, splat(_TWELVE)), keep), low)
+
+    def wrapped(self, current: Any) -> Any:
+        """A current wrapped once into 24 bits."""
+        build = self._builder
+        below = build.icmp_signed("<=", current, splat(-_LIMIT))
+        risen = build.select(below, build.add(current, splat(_TURN)), current)
+        return build.select(build.icmp_signed(">", current, splat(_LIMIT)), build.sub(current, splat(_TURN)), risen)
+
+    def current(self, drive: Any, current: Any, keep: Any) -> Any:
+        """The synaptic current after a drive."""
+        return self.wrapped(drive if self._memoryless else self._builder.add(drive, self.decayed(current, keep)))
+
+    def voltage(self, current: Any, voltage: Any, keep: Any, bias: Any) -> Any:
+        """The voltage before the reset."""
+        build = self._builder
+        value = build.add(build.add(self.decayed(voltage, keep), current), bias)
+        for comparison, limit in (("<", splat(_MAX)), (">", splat(-_MAX))):
+            value = build.select(build.icmp_signed(comparison, value, limit), value, limit)
+        return value
 
 
-@compiled(inline="always")
-def wrapped(u: Any) -> Any:
-    """A current wrapped once into 24 bits."""
-    return sub(u, _TURN) if u > _LIMIT else (add(u, _TURN) if u <= -_LIMIT else u)
+def _step(
+    typing_context: Any, sums: Any, right: Any, left: Any, current: Any, voltage: Any, keep_current: Any,
+    keep_voltage: Any, bias: Any, threshold: Any, memoryless: Any, fired: Any, byte: Any, before: Any, offset: Any,
+) -> Any:  # fmt: skip
+    """Updates the neurons of int32 arrays, as many as `current` has, a multiple of LANES, for one time step.
 
-
-@compiled()
-def step_neurons(
-    drive: Any,
-    current: Any,
-    voltage: Any,
-    keep_current: Any,
-    keep_voltage: Any,
-    bias: Any,
-    threshold: Any,
-    memoryless: bool,
-    fired: Any,
-) -> None:
-    """Updates neurons for one time step. All arrays are int32, except `fired`, uint8.
-
-    drive: 64 times the synaptic sum; overwritten with the voltage before the reset. memoryless: whether the current
-    decays completely in each step (iDecay 4096).
+    The drive is (sum >> right) << left; `sums` is int32 or int16. A neuron's spike is a bit of the bytes `fired` from
+    `byte` on; its voltage before the reset is written to `before` from `offset` on. memoryless: whether the current
+    decays completely in each step.
     """
-    if memoryless:
-        for place in range(drive.size):
-            u = wrapped(drive[place])
-            v = add(add(decayed(voltage[place], keep_voltage[place]), u), bias[place])
-            v = smaller(larger(v, _MIN), _MAX)
-            current[place] = u
-            drive[place] = v
-            voltage[place] = _ZERO if v > threshold else v
-            fired[place] = v > threshold
-        return
-    for place in range(drive.size):
-        u = wrapped(add(drive[place], decayed(current[place], keep_current[place])))
-        v = add(add(decayed(voltage[place], keep_voltage[place]), u), bias[place])
-        v = smaller(larger(v, _MIN), _MAX)
-        current[place] = u
-        drive[place] = v
-        voltage[place] = _ZERO if v > threshold else v
-        fired[place] = v > threshold
+    states = ir.VectorType(ir.IntType(sums.dtype.bitwidth), LANES)
+
+    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        arrays = Arrays(context, builder, signature, arguments)
+        summed, written, bits = arrays.pointer(0), arrays.pointer(12, arguments[13]), arrays.pointer(10, arguments[11])
+        places = [arrays.pointer(number) for number in range(3, 8)]
+        shift_right, shift_left, limit = (repeated(builder, arguments[number]) for number in (1, 2, 8))
+        size = arrays.length(3)
+
+        def loop(update: _Update) -> None:
+            with cgutils.for_range_slice(builder, index(0), size, index(LANES), size.type) as (at, _):
+                total = builder.load(arrays.vector(summed, states, at), align=2)
+                if states != VECTOR:
+                    total = builder.sext(total, VECTOR)
+                vectors = [arrays.vector(place, VECTOR, at) for place in places]
+                u, v, keep_u, keep_v, bias = (builder.load(vector, align=4) for vector in vectors)
+                u = update.current(builder.shl(builder.ashr(total, shift_right), shift_left), u, keep_u)
+                v = update.voltage(u, v, keep_v, bias)
+                spikes = builder.icmp_signed(">", v, limit)
+                builder.store(v, arrays.vector(written, VECTOR, at), align=4)
+                builder.store(u, vectors[0], align=4)
+                builder.store(builder.select(spikes, splat(0), v), vectors[1], align=4)
+                word = ir.IntType(LANES)
+                target = arrays.vector(bits, word, builder.lshr(at, index(3)))
+                builder.store(builder.bitcast(spikes, word), target, align=1)
+
+        with builder.if_else(cgutils.as_bool_bit(builder, arguments[9])) as (then, otherwise):
+            with then:
+                loop(_Update(builder, memoryless=True))
+            with otherwise:
+                loop(_Update(builder, memoryless=False))
+        return context.get_dummy_value()
+
+    number = types.int32
+    signature = types.void(
+        sums, number, number, current, voltage, keep_current, keep_voltage, bias, number, types.boolean, fired,
+        types.intp, before, types.intp,
+    )  # fmt: skip
+    return signature, generate
+
+
+step_neurons: Any = intrinsic(_step)
 
 
 @compiled()
 def run_neurons(
     sums: Any,
+    left: int,
     keep_current: Any,
     keep_voltage: Any,
     bias: Any,
@@ -91,31 +128,31 @@ def run_neurons(
     final_current: Any,
     final_voltage: Any,
 ) -> None:
-    """Runs neurons (B, N) on sums (T, B, N), int32, which are overwritten with the voltages before the reset."""
+    """Runs neurons on sums (T, B, N), int32, which are overwritten with the voltages before the reset.
+
+    The arrays of parameters and final states are padded to a multiple of LANES; fired: (B, T, bytes), uint8.
+    """
     steps, batch, width = sums.shape
-    tile = 1024
-    current = np.empty(tile, np.int32)
-    voltage = np.empty(tile, np.int32)
+    padded = keep_current.size
+    current = np.empty(_TILE, np.int32)
+    voltage = np.empty(_TILE, np.int32)
+    drive = np.zeros(_TILE, np.int32)
+    before = np.empty(_TILE, np.int32)
+    nothing = np.int32(0)
     for sample in range(batch):
-        for low in range(0, width, tile):
-            high = min(width, low + tile)
-            size = high - low
+        for low in range(0, padded, _TILE):
+            high = min(padded, low + _TILE)
+            size, used = high - low, min(width, high) - low
             current[:] = 0
             voltage[:] = 0
             for step in range(steps):
-                drive = sums[step, sample, low:high]
-                for place in range(size):
-                    drive[place] = shl(drive[place], _SIX)
+                drive[:used] = sums[step, sample, low : low + used]
+                drive[used:] = 0
                 step_neurons(
-                    drive,
-                    current[:size],
-                    voltage[:size],
-                    keep_current[low:high],
-                    keep_voltage[low:high],
-                    bias[low:high],
-                    threshold,
-                    memoryless,
-                    fired[step, sample, low:high],
-                )
+                    drive[:size], nothing, np.int32(left), current[:size], voltage[:size], keep_current[low:high],
+                    keep_voltage[low:high], bias[low:high], threshold, memoryless, fired[sample, step], low // 8,
+                    before, 0,
+                )  # fmt: skip
+                sums[step, sample, low : low + used] = before[:used]
             final_current[sample, low:high] = current[:size]
             final_voltage[sample, low:high] = voltage[:size]

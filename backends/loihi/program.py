@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, NamedTuple
+from typing import Literal, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -122,14 +122,21 @@ def _flat(values: IntArray, shape: Shape) -> IntArray:
     return per_neuron(values, shape).reshape(-1).astype(np.int64)
 
 
-class LayerTrace(NamedTuple):
-    """Recording of one layer.
+class LayerTrace(Protocol):
+    """Recording of one layer."""
 
-    spikes: (T, B, N) uint8. voltage: (T, B, N) int32, before the reset, or None if not requested. current,
-    final_voltage: (B, N) int32 after the last step; the voltage after the reset.
-    """
+    @property
+    def spikes(self) -> Tensor:
+        """(T, B, N), uint8."""
 
-    spikes: Tensor
-    voltage: Tensor | None
-    current: Tensor
-    final_voltage: Tensor
+    @property
+    def voltage(self) -> Tensor | None:
+        """(T, B, N), int32, before the reset, or None if it was not recorded."""
+
+    @property
+    def current(self) -> Tensor:
+        """(B, N), int32, after the last step."""
+
+    @property
+    def final_voltage(self) -> Tensor:
+        """(B, N), int32, after the last step and its reset."""

@@ -6,7 +6,7 @@
                 of inputs that stop; an unchanged frame costs nothing
     neighbour   like `previous`, for a sample's first step, from the first step of the previous sample
 
-A frame is read eight bytes at a time: spikes are 0 or 1, so one multiplication counts or gathers eight of them.
+A word of 64 spikes is compared and counted at once.
 """
 
 from __future__ import annotations
@@ -16,139 +16,87 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.backends.loihi.compiled import compiled
-from bl_neuro.backends.loihi.int32_ops import store_pair
+from bl_neuro.backends.loihi.vectors import WORD, count_bits, lowest_bit
 
 NOTHING, EVERYTHING, PREVIOUS = 0, 1, 2
 """Start value of a frame's sums. For a sample's first step, PREVIOUS means the previous sample's first step."""
-GROUP = 8
-"""Lists are padded to a multiple of this with an input whose weights are all zero."""
-_SPREAD = np.uint64(0x0102040810204080)
-_EVEN_BYTES = np.uint64(0x00FF00FF00FF00FF)
-_COUNT_PAIRS = np.uint64(0x0001000100010001)
-_ALL = np.uint64(0x0101010101010101)
-_TOP = np.uint64(56)
-_EIGHT_TWICE = np.uint64(0x0000000800000008)
-_MAX_ADDED = 255
-"""Number of words of eight bytes 0 or 1 that can be added before a byte overflows."""
+_ONE = np.uint64(1)
+_ZERO = np.uint64(0)
 
 
-def _offsets() -> Any:
-    """Row b: the positions of the set bits of b, in ascending order."""
-    table = np.zeros((256, GROUP), np.int32)
-    for byte in range(256):
-        set_bits = [place for place in range(8) if byte >> place & 1]
-        table[byte, : len(set_bits)] = set_bits
-    return table.view(np.uint64)  # two entries per word
-
-
-OFFSETS = _offsets()
-COUNTS = np.array([bin(byte).count("1") for byte in range(256)], np.int32)
-
-
-@compiled()
-def _counted(words: Any, previous: Any) -> tuple[int, int]:
-    """Number of inputs that spike in `words`, and number of inputs that differ from `previous`."""
-    spiking: Any = 0
-    changed: Any = 0
-    for low in range(0, words.size, _MAX_ADDED):
-        ones = np.uint64(0)
-        others = np.uint64(0)
-        for number in range(low, min(words.size, low + _MAX_ADDED)):
-            ones += words[number]
-            others += words[number] ^ previous[number]
-        spiking += _bytes_added(ones)
-        changed += _bytes_added(others)
-    return spiking, changed
-
-
-@compiled(inline="always")
-def _bytes_added(word: Any) -> Any:
-    """The sum of the eight bytes of `word`, each at most 255."""
-    even = word & _EVEN_BYTES
-    odd = (word >> np.uint64(8)) & _EVEN_BYTES
-    return np.intp(((even + odd) * _COUNT_PAIRS) >> np.uint64(48))
-
-
-@compiled()
-def gather(words: Any, lists: Any, end: int, pad: int, sparse: bool, offsets: Any, counts: Any) -> int:
-    """Appends the inputs that spike in `words`; returns where the list ends. sparse: most words are empty."""
-    base = np.uint64(0)
-    for number in range(words.size):
-        word = words[number]
-        if not (sparse and word == np.uint64(0)):  # if half are empty, the branch costs more than the writes
-            bits = np.intp((word * _SPREAD) >> _TOP)
-            # all loads before all stores, since the compiler must assume that the stores change the table
-            first, second, third, fourth = offsets[bits, 0], offsets[bits, 1], offsets[bits, 2], offsets[bits, 3]
-            store_pair(lists, end, first + base)
-            store_pair(lists, end + 2, second + base)
-            store_pair(lists, end + 4, third + base)
-            store_pair(lists, end + 6, fourth + base)
-            end += counts[bits]
-        base += _EIGHT_TWICE
-    while end % GROUP:
-        lists[end] = pad
+@compiled(forceinline=True)
+def list_bits(word: Any, base: int, lists: Any, end: int) -> int:
+    """Appends the positions of the set bits of a word, from `base` on. Returns where the list ends."""
+    while word != _ZERO:
+        lists[end] = base + lowest_bit(word)
+        word &= word - _ONE
         end += 1
     return end
 
 
 @compiled()
-def _without_padding(lists: Any, begin: int, end: int, inputs: int) -> int:
-    """Removes padding bytes beyond the last input from a list and pads it again. Returns its end."""
-    while end > begin and lists[end - 1] >= inputs:
-        end -= 1
-    while (end - begin) % GROUP:
-        lists[end] = inputs
-        end += 1
-    return end
-
-
-@compiled()
-def plan_rows(
-    frames: Any, inputs: int, constant: bool, starts: Any, modes: Any, lists: Any, offsets: Any, counts: Any
-) -> None:
-    """Plans frames (T, B, words) of uint64, 8 spikes each, or (1, B, words) if `constant`; unused bytes are zero.
-
-    starts: (B, T, 3), the positions in `lists` where a frame's additions start, its subtractions start, and they end.
-    modes: (B, T). lists: needs 2 * GROUP + 8 * words * 2 entries per frame. inputs: number of inputs, and the index of
-    the padding input.
-    """
-    _, batch, width = frames.shape
+def _choose(frames: Any, mask: Any, constant: bool, modes: Any, starts: Any) -> int:
+    """Chooses each frame's method and where its lists start and end. Returns the length of all lists."""
+    batch, _, width = frames.shape
     steps = modes.shape[1]
-    chosen = np.empty(width, np.uint64)
+    inputs = 0
+    for number in range(width):
+        inputs += count_bits(mask[number])
     end = 0
     for sample in range(batch):
         for step in range(steps):
-            starts[sample, step, 0] = end
+            starts[sample, step, 0] = starts[sample, step, 1] = end
             if constant and step > 0:
                 modes[sample, step] = PREVIOUS
-                starts[sample, step, 1] = end
                 starts[sample, step, 2] = end
                 continue
-            words = frames[step, sample]
-            previous = frames[step - 1, sample] if step > 0 else frames[0, max(sample - 1, 0)]
-            spiking, changed = _counted(words, previous)
-            if step == 0 and sample == 0:
-                changed = 8 * width
+            words = frames[sample, step]
+            previous = frames[sample, step - 1] if step > 0 else frames[max(sample - 1, 0), 0]
+            spiking = begun = ended = 0
+            for number in range(width):
+                word, other = words[number], previous[number]
+                spiking += count_bits(word)
+                begun += count_bits(word & ~other)
+                ended += count_bits(other & ~word)
+            changed = begun + ended if step > 0 or sample > 0 else inputs + 1
             silent = inputs - spiking
-            sparse = 4 * min(spiking, silent, changed) < width
             if changed < spiking and changed < silent:
                 modes[sample, step] = PREVIOUS
-                for number in range(width):
-                    chosen[number] = words[number] & ~previous[number]
-                end = gather(chosen, lists, end, inputs, sparse, offsets, counts)
-                starts[sample, step, 1] = end
-                for number in range(width):
-                    chosen[number] = previous[number] & ~words[number]
-                end = gather(chosen, lists, end, inputs, sparse, offsets, counts)
+                starts[sample, step, 1] = end + begun
+                end += changed
             elif spiking <= silent:
                 modes[sample, step] = NOTHING
-                end = gather(words, lists, end, inputs, sparse, offsets, counts)
+                end += spiking
                 starts[sample, step, 1] = end
             else:
                 modes[sample, step] = EVERYTHING
-                starts[sample, step, 1] = end
-                for number in range(width):
-                    chosen[number] = words[number] ^ _ALL
-                end = gather(chosen, lists, end, inputs, sparse, offsets, counts)
-                end = _without_padding(lists, starts[sample, step, 1], end, inputs)
+                end += silent
             starts[sample, step, 2] = end
+    return end
+
+
+@compiled()
+def plan_rows(frames: Any, mask: Any, constant: bool, starts: Any, modes: Any) -> Any:
+    """Plans frames (B, T, W) of bits, or (B, 1, W) if `constant`. Returns the lists, int32.
+
+    mask: (W,), the bits that are inputs. starts: (B, T, 3), the positions in the lists where a frame's additions start,
+    its subtractions start, and they end. modes: (B, T).
+    """
+    batch, _, width = frames.shape
+    lists = np.empty(_choose(frames, mask, constant, modes, starts), np.int32)
+    for sample in range(batch):
+        for step in range(1 if constant else modes.shape[1]):
+            words, mode, end = frames[sample, step], modes[sample, step], starts[sample, step, 0]
+            if mode == PREVIOUS:
+                previous = frames[sample, step - 1] if step > 0 else frames[sample - 1, 0]
+                for number in range(width):
+                    end = list_bits(words[number] & ~previous[number], number * WORD, lists, end)
+                for number in range(width):
+                    end = list_bits(previous[number] & ~words[number], number * WORD, lists, end)
+            elif mode == NOTHING:
+                for number in range(width):
+                    end = list_bits(words[number], number * WORD, lists, end)
+            else:
+                for number in range(width):
+                    end = list_bits(~words[number] & mask[number], number * WORD, lists, end)
+    return lists

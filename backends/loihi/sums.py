@@ -16,7 +16,7 @@ from torch import Tensor
 from bl_neuro.backends.loihi.program import Program
 from bl_neuro.layers import Conv
 
-_HALF = 2**23
+HALF = 2**23
 
 
 class Synapses:
@@ -59,6 +59,6 @@ class Synapses:
         images = spikes.reshape(-1, *self._program.input_shape).to(torch.float64)
         geometry = source.stride, source.padding, source.dilation, source.groups
         sums = F.conv2d(images, self._weights[0], None, *geometry).reshape(*spikes.shape[:2], -1)
-        if self._program.largest_sum >= _HALF:  # they wrap to signed 24 bits
-            sums = torch.remainder(sums + _HALF, 2 * _HALF) - _HALF
+        if self._program.largest_sum >= HALF:  # they wrap to signed 24 bits
+            sums = torch.remainder(sums + HALF, 2 * HALF) - HALF
         return sums.to(torch.int32)

@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.loihi.program import FRACTION_BITS, LayerTrace, Program
+from bl_neuro.backends.loihi.program import FRACTION_BITS, Program
 from bl_neuro.backends.loihi.sums import Synapses
 
 _LIMIT = 2**23
+
+
+class RecordedTrace(NamedTuple):
+    """Recording of one layer; see `program.LayerTrace`."""
+
+    spikes: Tensor
+    voltage: Tensor | None
+    current: Tensor
+    final_voltage: Tensor
 
 
 class TorchEngine:
@@ -19,7 +30,7 @@ class TorchEngine:
         self._synapses = [Synapses(program, device) for program in programs]
         self._device = device
 
-    def run(self, inputs: Tensor, lead: int, records: list[bool]) -> list[LayerTrace]:
+    def run(self, inputs: Tensor, lead: int, records: list[bool]) -> list[RecordedTrace]:
         """See `KernelEngine.run`."""
         values = inputs.to(self._device)
         traces = []
@@ -32,7 +43,7 @@ class TorchEngine:
             values = traces[-1].spikes
         return traces
 
-    def _neurons(self, program: Program, synapses: Synapses, sums: Tensor, lead: int, record: bool) -> LayerTrace:
+    def _neurons(self, program: Program, synapses: Synapses, sums: Tensor, lead: int, record: bool) -> RecordedTrace:
         steps, batch = sums.shape[0] + lead, sums.shape[1]
         keep_current, keep_voltage, bias = (
             torch.as_tensor(values, device=self._device)
@@ -56,7 +67,7 @@ class TorchEngine:
             if voltages is not None:
                 voltages[step] = voltage
             voltage = voltage.masked_fill(spikes, 0)
-        return LayerTrace(fired, voltages, current.to(torch.int32), voltage.to(torch.int32))
+        return RecordedTrace(fired, voltages, current.to(torch.int32), voltage.to(torch.int32))
 
 
 def _decayed(state: Tensor, keep: Tensor) -> Tensor:

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from bl_neuro.access import BlackBox, Gate, Reveals
 from bl_neuro.attacks.ann_box import AnnBox
+from bl_neuro.backends.inputs import Accepted
 from bl_neuro.errors import InputError
 
 SHOWN: tuple[Reveals, ...] = ("scores", "label")
@@ -34,7 +35,7 @@ class AnnBlackBox(BlackBox):
             )
         expected = ("T", "B", *box.input_shape)
 
-        def check(spikes: Any) -> Tensor:
+        def check(spikes: Any) -> Accepted:
             values = torch.as_tensor(spikes)
             if values.dim() != len(expected) or tuple(values.shape[2:]) != box.input_shape or 0 in values.shape:
                 raise InputError(
@@ -42,10 +43,10 @@ class AnnBlackBox(BlackBox):
                 )
             if not bool(((values == 0) | (values == 1)).all()):
                 raise InputError("spikes: expected values 0 and 1")
-            return values
+            return Accepted(values)
 
-        def ask(spikes: Tensor) -> Tensor:
-            logits = box.run(spikes.float().mean(0))
+        def ask(accepted: Accepted) -> Tensor:
+            logits = box.run(accepted.spikes.float().mean(0))
             return logits.argmax(1) if reveals == "label" else torch.softmax(logits.double(), dim=1)
 
         self._set_up(reveals, budget, box.input_shape, box.classes, Gate(check, ask))

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.backends.declaration import Start
-from bl_neuro.backends.inputs import is_held
+from bl_neuro.backends.inputs import Accepted, is_held
 from bl_neuro.backends.target import Response, Target
 
 
@@ -31,12 +31,16 @@ class SharedTarget(Target):
 
     def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
         """See `Target.run`."""
-        spikes = self._accepted(x, start)
+        accepted = self._accepted(x, start)
+        spikes = accepted.spikes
         if layers or spikes.requires_grad:
-            return self._target.run(spikes, layers, start)
+            return self._target.run(accepted, layers, start)
         if self._last is None or self._last[1] != start or not _same(self._last[0], spikes):
-            self._last = _copy(spikes), start, self._target.run(spikes, False, start)
+            self._last = _copy(spikes), start, self._target.run(accepted, False, start)
         return self._last[2]
+
+    def _checked(self, x: Any) -> Accepted:
+        return self._target.accept(x)
 
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         return self._target.run(spikes, layers, start)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from bl_neuro.access import BlackBox, Gate, Reveals
-from bl_neuro.backends.inputs import is_held, real_tensor, usual_dtype
+from bl_neuro.backends.inputs import Accepted, is_held, real_tensor, usual_dtype
 from bl_neuro.errors import BudgetExceeded, EndpointProtocolError, EndpointRefused, InputError
 from bl_neuro.remote.batch_limit import CONFIGURATION, BatchLimit, configured_batch, padded
 from bl_neuro.remote.connection import Connection
@@ -138,12 +138,13 @@ def _gate(connection: Connection, path: str, model: Described, extensions: set[s
 
     batch_axis = 1 if model.reveals in ("membrane", "spikes") else 0
 
-    def check(spikes: Any) -> Tensor:
+    def check(spikes: Any) -> Accepted:
         values = _checked(spikes, model)
         _need_room(model, len(values), wire)
-        return values
+        return Accepted(values)
 
-    def ask(spikes: Tensor) -> Tensor:
+    def ask(accepted: Accepted) -> Tensor:
+        spikes = accepted.spikes
         parts: list[Tensor] = []
         ran = 0
         room = _room(model, len(spikes), wire)

@@ -247,12 +247,12 @@ def test_other_settings_of_torch_change_no_sum(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_convolution_of_many_taps_is_left_to_the_product(monkeypatch: pytest.MonkeyPatch) -> None:
-    from bl_neuro.backends.loihi import kernel_engine
+    from bl_neuro.backends.loihi import kernel_layers
 
     network = random_fixed_point(6, conv=True)
     x = spikes_of(network, 6)
     expected = opened(network).run(x).spikes
-    monkeypatch.setattr(kernel_engine, "MAX_TAPS", 1)
+    monkeypatch.setattr(kernel_layers, "MAX_TAPS", 1)
     assert torch.equal(opened(network).run(x).spikes, expected)
 
 

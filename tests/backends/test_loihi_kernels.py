@@ -77,7 +77,7 @@ def test_kernels_work_without_a_cache_folder() -> None:
 import os, tempfile
 def nothing(*args, **options): raise OSError("read-only")
 tempfile.TemporaryFile = tempfile.mkdtemp = nothing
-from bl_neuro.backends.loihi import compiled, int32_ops
+from bl_neuro.backends.loihi import compiled, vectors
 assert compiled.kernel_folder() is None
 print(compiled.compiled()(lambda: 1)())
 """

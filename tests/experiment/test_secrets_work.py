@@ -44,13 +44,15 @@ class TemplateBox(BlackBox):
 
     def _own_gate(self) -> Any:
         from bl_neuro.access import Gate
+        from bl_neuro.backends.inputs import Accepted
 
-        def ask(spikes: Tensor) -> Tensor:
+        def ask(accepted: Accepted) -> Tensor:
+            spikes = accepted.spikes
             self.asked.append(spikes.shape[1])
             overlap = torch.einsum("bchw,kchw->bk", spikes.double().mean(0), torch.from_numpy(self.templates))
             return overlap.argmax(1) if self.reveals == "label" else overlap
 
-        return Gate(torch.as_tensor, ask)
+        return Gate(lambda spikes: Accepted(torch.as_tensor(spikes)), ask)
 
 
 @pytest.mark.parametrize("reveals", ["label", "counts", "scores"])
