@@ -12,8 +12,11 @@ import numpy as np
 
 from bl_neuro.backends.loihi.compiled import compiled
 from bl_neuro.backends.loihi.neuron_kernel import step_neurons
-from bl_neuro.backends.loihi.rows import EVERYTHING, NOTHING
+from bl_neuro.backends.loihi.rows import EVERYTHING, NOTHING, plan_rows
 from bl_neuro.backends.loihi.vectors import ROW_LANES, add_rows_1, add_rows_2, add_rows_4
+
+LISTED = 2**17
+"""Number of listed inputs of a block of samples, half a megabyte, which stay in cache."""
 
 
 @compiled(forceinline=True)
@@ -57,59 +60,54 @@ def _move_sums(
 
 @compiled()
 def run_dense(
-    weights: Any,
-    total: Any,
-    flush: int,
-    right: Any,
-    left: Any,
-    starts: Any,
-    modes: Any,
-    lists: Any,
-    lead: int,
-    keep_current: Any,
-    keep_voltage: Any,
-    bias: Any,
-    threshold: Any,
-    memoryless: bool,
-    fired: Any,
-    voltages: Any,
-    final_current: Any,
-    final_voltage: Any,
-) -> None:
-    """Runs a dense layer over the frames planned by `rows.plan_rows`.
+    frames: Any, mask: Any, inputs: int, weights: Any, total: Any, flush: int, right: Any, left: Any, lead: int,
+    keep_current: Any, keep_voltage: Any, bias: Any, threshold: Any, memoryless: bool, fired: Any, voltages: Any,
+    final_current: Any, final_voltage: Any,
+) -> None:  # fmt: skip
+    """Runs a dense layer on frames (B, T, W) of bits, or (B, 1, W) that are repeated in all steps.
 
-    weights: (tiles, inputs, tile), int8 or int16, a tile of 1, 2 or 4 times ROW_LANES. The drive is (sum >> right) <<
-    left. fired: (B, T + lead, bytes) of bits. voltages: (T + lead, B, width), or empty.
+    mask, inputs: see `rows.plan_rows`. weights: (tiles, rows, tile), int8 or int16, a tile of 1, 2 or 4 times ROW_LANES.
+    The drive is (sum >> right) << left. fired: (B, T + lead, bytes) of bits. voltages: (T + lead, B, width), or empty.
     """
-    tiles, inputs, tile = weights.shape
-    batch, steps = modes.shape
+    tiles, rows, tile = weights.shape
+    batch, span, width = fired.shape
+    steps = span - lead
+    block = max(1, min(batch, LISTED // (steps * (inputs // 2 + 1))))
+    lists = np.empty(block * steps * (inputs // 2 + 1), np.int32)
+    starts = np.empty((block, steps, 3), np.int64)
+    modes = np.empty((block, steps), np.int8)
     flat, spikes, recorded = weights.reshape(-1), fired.reshape(-1), voltages.reshape(-1)
-    width, span = fired.shape[2], steps + lead
-    work = np.empty((6, tile), np.int32)
-    sums, first, current, voltage, silent, unrecorded = work[0], work[1], work[2], work[3], work[4], work[5]
+    work = np.empty((5, tile), np.int32)
+    sums, current, voltage, silent, unrecorded = work[0], work[1], work[2], work[3], work[4]
     silent[:] = 0
+    firsts = np.empty(total.size, np.int32)
     records = voltages.size > 0
-    for number in range(tiles):
-        low = number * tile
-        high = low + tile
-        tile_current, tile_voltage, tile_bias = keep_current[low:high], keep_voltage[low:high], bias[low:high]
-        for sample in range(batch):
-            for place in range(tile):
-                current[place] = 0
-                voltage[place] = 0
-            for step in range(-lead, steps):
-                if step >= 0:
-                    _move_sums(
-                        flat, low * inputs, total, low, flush, modes[sample, step], starts[sample, step, 0],
-                        starts[sample, step, 1], starts[sample, step, 2], lists, step == 0, first, sums,
+    for begin in range(0, batch, block):
+        last = min(batch, begin + block)
+        plan_rows(frames, mask, inputs, begin, last, starts, modes, lists)
+        for number in range(tiles):
+            low = number * tile
+            high = low + tile
+            first = firsts[low:high]
+            tile_current, tile_voltage, tile_bias = keep_current[low:high], keep_voltage[low:high], bias[low:high]
+            for sample in range(begin, last):
+                for place in range(tile):
+                    current[place] = 0
+                    voltage[place] = 0
+                for step in range(-lead, steps):
+                    if step >= 0:
+                        plan = starts[sample - begin, step]
+                        _move_sums(
+                            flat, low * rows, total, low, flush, modes[sample - begin, step], plan[0], plan[1],
+                            plan[2], lists, step == 0, first, sums,
+                        )  # fmt: skip
+                    drive = sums if step >= 0 else silent
+                    byte = (sample * span + step + lead) * width + low // 8
+                    before = recorded if records else unrecorded
+                    offset = ((step + lead) * batch + sample) * total.size + low if records else 0
+                    step_neurons(
+                        drive, right, left, current, voltage, tile_current, tile_voltage, tile_bias, threshold,
+                        memoryless, spikes, byte, before, offset,
                     )  # fmt: skip
-                drive = sums if step >= 0 else silent
-                byte = (sample * span + step + lead) * width + low // 8
-                before = recorded if records else unrecorded
-                offset = ((step + lead) * batch + sample) * total.size + low if records else 0
-                step_neurons(
-                    drive, right, left, current, voltage, tile_current, tile_voltage, tile_bias, threshold, memoryless,
-                    spikes, byte, before, offset,
-                )  # fmt: skip
-            final_current[sample, low:high] = current
-            final_voltage[sample, low:high] = voltage
+                final_current[sample, low:high] = current
+                final_voltage[sample, low:high] = voltage

@@ -17,7 +17,6 @@ from bl_neuro.backends.loihi.dense_kernel import run_dense
 from bl_neuro.backends.loihi.neuron_kernel import run_neurons
 from bl_neuro.backends.loihi.packing import Words, packed, unpacked, words_of
 from bl_neuro.backends.loihi.program import FRACTION_BITS, Program
-from bl_neuro.backends.loihi.rows import plan_rows
 from bl_neuro.backends.loihi.sums import HALF, Synapses
 from bl_neuro.backends.loihi.torch_engine import TorchEngine
 from bl_neuro.backends.loihi.vectors import LANES, PLACES, ROW_LANES, WORD
@@ -170,7 +169,7 @@ class DenseLayer:
         tile = next((width for width in TILES if width >= outputs), TILES[-1])
         self._width = -(-outputs // tile) * tile
         self.bits = Bits.in_order(outputs, words_of(self._width))
-        self._mask = inputs.mask()
+        self._mask, self._inputs = inputs.mask(), len(inputs.positions)
         weight, zeros = _without_zero_bits(program.weight) if not program.floor_bits else (program.weight, 0)
         largest = max(1, int(np.abs(weight).max()))
         narrow = np.int8 if weight.min() >= -128 and weight.max() <= 127 else np.int16
@@ -184,16 +183,12 @@ class DenseLayer:
 
     def run(self, frames: Frames, lead: int, record: bool) -> KernelTrace:
         """See `KernelLayer.run`."""
-        batch = len(frames.words)
-        starts = np.empty((batch, frames.steps, 3), np.int64)
-        modes = np.empty((batch, frames.steps), np.int8)
-        lists = plan_rows(frames.words, self._mask, frames.constant, starts, modes)
-        outputs = _Outputs.of(batch, frames.steps + lead, self._width, record)
+        outputs = _Outputs.of(len(frames.words), frames.steps + lead, self._width, record)
         neurons = self._neurons
         run_dense(
-            self._weights, self._total, self._flush, *self._shifts, starts, modes, lists, lead, neurons.keep_current,
-            neurons.keep_voltage, neurons.bias, neurons.threshold, neurons.memoryless, outputs.fired, outputs.voltages,
-            outputs.final[0], outputs.final[1],
+            frames.words, self._mask, self._inputs, self._weights, self._total, self._flush, *self._shifts, lead,
+            neurons.keep_current, neurons.keep_voltage, neurons.bias, neurons.threshold, neurons.memoryless,
+            outputs.fired, outputs.voltages, outputs.final[0], outputs.final[1],
         )  # fmt: skip
         return outputs.trace(self.bits)
 

@@ -34,69 +34,61 @@ def list_bits(word: Any, base: int, lists: Any, end: int) -> int:
     return end
 
 
+@compiled(forceinline=True)
+def _count_changes(words: Any, previous: Any) -> tuple[int, int, int]:
+    """Number of inputs that spike, that spike and did not before, and that spiked before and do not."""
+    spiking: int = 0
+    begun: int = 0
+    ended: int = 0
+    for number in range(words.size):
+        word, other = words[number], previous[number]
+        spiking += count_bits(word)
+        begun += count_bits(word & ~other)
+        ended += count_bits(other & ~word)
+    return spiking, begun, ended
+
+
 @compiled()
-def _choose(frames: Any, mask: Any, constant: bool, modes: Any, starts: Any) -> int:
-    """Chooses each frame's method and where its lists start and end. Returns the length of all lists."""
-    batch, _, width = frames.shape
-    steps = modes.shape[1]
-    inputs = 0
-    for number in range(width):
-        inputs += count_bits(mask[number])
+def plan_rows(
+    frames: Any, mask: Any, inputs: int, first: int, last: int, starts: Any, modes: Any, lists: Any
+) -> None:  # fmt: skip
+    """Plans the samples from `first` to before `last` of frames (B, T, W) of bits, or (B, 1, W) that are repeated.
+
+    mask: (W,), the bits that are inputs; inputs: their number. starts: (samples, T, 3), the positions in `lists` where a
+    frame's additions start, its subtractions start, and they end. modes: (samples, T). lists: at least inputs / 2 + 1
+    entries for each frame.
+    """
+    constant = frames.shape[1] < modes.shape[1]
+    width = frames.shape[2]
     end = 0
-    for sample in range(batch):
-        for step in range(steps):
-            starts[sample, step, 0] = starts[sample, step, 1] = end
+    for sample in range(first, last):
+        for step in range(modes.shape[1]):
+            place = starts[sample - first, step]
+            place[0] = end
             if constant and step > 0:
-                modes[sample, step] = PREVIOUS
-                starts[sample, step, 2] = end
+                modes[sample - first, step] = PREVIOUS
+                place[1] = place[2] = end
                 continue
             words = frames[sample, step]
             previous = frames[sample, step - 1] if step > 0 else frames[max(sample - 1, 0), 0]
-            spiking = begun = ended = 0
-            for number in range(width):
-                word, other = words[number], previous[number]
-                spiking += count_bits(word)
-                begun += count_bits(word & ~other)
-                ended += count_bits(other & ~word)
+            spiking, begun, ended = _count_changes(words, previous)
             changed = begun + ended if step > 0 or sample > 0 else inputs + 1
             silent = inputs - spiking
             if changed < spiking and changed < silent:
-                modes[sample, step] = PREVIOUS
-                starts[sample, step, 1] = end + begun
-                end += changed
-            elif spiking <= silent:
-                modes[sample, step] = NOTHING
-                end += spiking
-                starts[sample, step, 1] = end
-            else:
-                modes[sample, step] = EVERYTHING
-                end += silent
-            starts[sample, step, 2] = end
-    return end
-
-
-@compiled()
-def plan_rows(frames: Any, mask: Any, constant: bool, starts: Any, modes: Any) -> Any:
-    """Plans frames (B, T, W) of bits, or (B, 1, W) if `constant`. Returns the lists, int32.
-
-    mask: (W,), the bits that are inputs. starts: (B, T, 3), the positions in the lists where a frame's additions start,
-    its subtractions start, and they end. modes: (B, T).
-    """
-    batch, _, width = frames.shape
-    lists = np.empty(_choose(frames, mask, constant, modes, starts), np.int32)
-    for sample in range(batch):
-        for step in range(1 if constant else modes.shape[1]):
-            words, mode, end = frames[sample, step], modes[sample, step], starts[sample, step, 0]
-            if mode == PREVIOUS:
-                previous = frames[sample, step - 1] if step > 0 else frames[sample - 1, 0]
+                modes[sample - first, step] = PREVIOUS
                 for number in range(width):
                     end = list_bits(words[number] & ~previous[number], number * WORD, lists, end)
+                place[1] = end
                 for number in range(width):
                     end = list_bits(previous[number] & ~words[number], number * WORD, lists, end)
-            elif mode == NOTHING:
+            elif spiking <= silent:
+                modes[sample - first, step] = NOTHING
                 for number in range(width):
                     end = list_bits(words[number], number * WORD, lists, end)
+                place[1] = end
             else:
+                modes[sample - first, step] = EVERYTHING
+                place[1] = end
                 for number in range(width):
                     end = list_bits(~words[number] & mask[number], number * WORD, lists, end)
-    return lists
+            place[2] = end
