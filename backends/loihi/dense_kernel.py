@@ -66,8 +66,9 @@ def run_dense(
 ) -> None:  # fmt: skip
     """Runs a dense layer on frames (B, T, W) of bits, or (B, 1, W) that are repeated in all steps.
 
-    mask, inputs: see `rows.plan_rows`. weights: (tiles, rows, tile), int8 or int16, a tile of 1, 2 or 4 times ROW_LANES.
-    The drive is (sum >> right) << left. fired: (B, T + lead, bytes) of bits. voltages: (T + lead, B, width), or empty.
+    mask, inputs: see `rows.plan_rows`. weights: (tiles, rows, tile), int8 or int16, a tile of 1, 2 or 4 times
+    ROW_LANES. The drive is (sum >> right) << left. fired: (B, T + lead, bytes) of bits. voltages: (T + lead, B, width),
+    or empty.
     """
     tiles, rows, tile = weights.shape
     batch, span, width = fired.shape

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+from torch.nn.grad import conv2d_input
 
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.backends.loihi.program import LayerTrace, Program
@@ -17,27 +19,87 @@ from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network
 
 
-def with_gradient(
-    network: Network, programs: list[Program], traces: Sequence[LayerTrace], inputs: Tensor, lead: int, layers: bool
-) -> Response:
-    """The recorded response as a differentiable function of `inputs` (T, B, *input_shape).
+class Differentiator:
+    """Makes recorded responses of a network differentiable. Keeps the weights in each floating-point type asked for."""
 
-    In the units of the network: each row of integer weights is divided by its scale, and thresholds are the original
-    ones. Rounding of sums and states has no gradient of its own; it enters through the recorded states.
-    """
-    steps = inputs.shape[0]
-    values = inputs.flatten(2)
-    membrane = values
-    recorded = []
-    for program, trace in zip(programs, traces):
-        drive = _drive(program, values)
-        if lead and program.kind != "input":
-            drive = torch.cat([torch.zeros_like(drive[:lead]), drive])
-        values, membrane = _fired(program, trace, drive)
-        shape = network.output_shape if program is programs[-1] else program.shape
-        recorded.append(values[-steps:].reshape(steps, -1, *shape))
-    last = recorded[-1]
-    return Response(last, membrane[-steps:].reshape(last.shape), recorded if layers else None)
+    def __init__(self, network: Network, programs: list[Program]) -> None:
+        self._network = network
+        self._programs = programs
+        self._weights: dict[tuple[int, torch.dtype, torch.device], Tensor] = {}
+
+    def response(self, traces: Sequence[LayerTrace], inputs: Tensor, lead: int, layers: bool) -> Response:
+        """The recorded response as a differentiable function of `inputs` (T, B, *input_shape).
+
+        In the units of the network: each row of integer weights is divided by its scale, and thresholds are the
+        original ones. Rounding of sums and states has no gradient of its own; it enters through the recorded states.
+        """
+        steps = inputs.shape[0]
+        values = inputs.flatten(2)
+        membrane = values
+        recorded = []
+        for number, (program, trace) in enumerate(zip(self._programs, traces)):
+            drive = self._drive(number, values)
+            if lead and program.kind != "input":
+                drive = torch.cat([torch.zeros_like(drive[:lead]), drive])
+            values, membrane = _fired(program, trace, drive)
+            shape = self._network.output_shape if program is self._programs[-1] else program.shape
+            recorded.append(values[-steps:].reshape(steps, -1, *shape))
+        last = recorded[-1]
+        return Response(last, membrane[-steps:].reshape(last.shape), recorded if layers else None)
+
+    def _drive(self, number: int, values: Tensor) -> Tensor:
+        """A layer's drive (T, B, N) as a function of spikes (T, B, M), whose own value is not computed."""
+        key = number, values.dtype, values.device
+        if key not in self._weights:
+            self._weights[key] = _real_weights(self._programs[number], values)
+        drive: Tensor = _Synapses.apply(  # type: ignore[no-untyped-call]  # torch has no types for it
+            values, self._programs[number], self._weights[key]
+        )
+        return drive
+
+
+def _real_weights(program: Program, like: Tensor) -> Tensor:
+    """Weights in the units of the network, or the gain of input neurons."""
+    if program.weight is None:
+        return torch.as_tensor(np.array(program.gain), dtype=like.dtype, device=like.device)
+    scale = program.layer.row_scale.reshape(-1, *[1] * (program.weight.ndim - 1)) * 2**program.floor_bits
+    return torch.as_tensor(program.weight / scale, dtype=like.dtype, device=like.device)
+
+
+class _Synapses(torch.autograd.Function):
+    """The derivative of a layer's sums of weights. Their value is not needed: the recorded states hold it."""
+
+    @staticmethod
+    def forward(ctx: Any, values: Tensor, program: Program, weight: Tensor) -> Tensor:
+        ctx.program, ctx.weight = program, weight
+        return values.new_zeros(1).expand(*values.shape[:2], program.size)
+
+    @staticmethod
+    def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor | None, ...]:
+        return _transposed(ctx.program, ctx.weight, gradients[0]), None, None
+
+
+def _transposed(program: Program, weight: Tensor, gradient: Tensor) -> Tensor:
+    """The gradient (T, B, N) of a layer's sums at its input, (T, B, M)."""
+    source = program.layer.source
+    if program.weight is None:
+        return gradient * weight
+    if isinstance(source, Conv):
+        images = (len(gradient) * gradient.shape[1], *program.input_shape)
+        sums = gradient.reshape(images[0], *program.shape)
+        geometry = source.stride, source.padding, source.dilation, source.groups
+        at_input = conv2d_input(images, weight, sums, *geometry)
+        flat: Tensor = at_input.reshape(*gradient.shape[:2], -1)
+        return flat
+    if program.delay is None:
+        return gradient @ weight
+    delay = torch.as_tensor(program.delay, device=gradient.device)
+    total = gradient.new_zeros(*gradient.shape[:2], weight.shape[1])
+    for late in delay.unique().tolist():
+        if late < len(gradient):
+            arrived = gradient[late:] @ (weight * (delay == late))
+            total = total + F.pad(arrived, (0, 0, 0, 0, 0, late))
+    return total
 
 
 def _fired(program: Program, trace: LayerTrace, drive: Tensor) -> tuple[Tensor, Tensor]:
@@ -52,26 +114,3 @@ def _fired(program: Program, trace: LayerTrace, drive: Tensor) -> tuple[Tensor, 
     thresholds = program.layer.source.neuron.expanded("threshold", program.shape).reshape(-1)
     threshold = torch.as_tensor(np.where(thresholds > 0, thresholds, 1.0), dtype=drive.dtype, device=drive.device)
     return differentiable(drive, spikes, membrane, decays[0], decays[1], threshold, "zero")
-
-
-def _drive(program: Program, values: Tensor) -> Tensor:
-    """Sums of weights (T, B, N) as a differentiable function of spikes (T, B, M)."""
-    source = program.layer.source
-    if program.weight is None:
-        gain = np.array(program.gain)  # a copy, since torch needs a writable array
-        return values * torch.as_tensor(gain, dtype=values.dtype, device=values.device)
-    scale = program.layer.row_scale.reshape(-1, *[1] * (program.weight.ndim - 1)) * 2**program.floor_bits
-    weight = torch.as_tensor(program.weight / scale, dtype=values.dtype, device=values.device)
-    if isinstance(source, Conv):
-        images = values.reshape(-1, *program.input_shape)
-        sums = F.conv2d(images, weight, None, source.stride, source.padding, source.dilation, source.groups)
-        return sums.reshape(*values.shape[:2], -1)
-    if program.delay is None:
-        return F.linear(values, weight)
-    delay = torch.as_tensor(program.delay, device=values.device)
-    total = torch.zeros((*values.shape[:2], program.size), dtype=values.dtype, device=values.device)
-    for late in delay.unique().tolist():
-        if late < len(values):
-            arrived = F.linear(values[: len(values) - late], weight * (delay == late))
-            total = total + F.pad(arrived, (0, 0, 0, 0, late, 0))
-    return total

@@ -54,8 +54,8 @@ def plan_rows(
 ) -> None:  # fmt: skip
     """Plans the samples from `first` to before `last` of frames (B, T, W) of bits, or (B, 1, W) that are repeated.
 
-    mask: (W,), the bits that are inputs; inputs: their number. starts: (samples, T, 3), the positions in `lists` where a
-    frame's additions start, its subtractions start, and they end. modes: (samples, T). lists: at least inputs / 2 + 1
+    mask: (W,), the bits that are inputs; inputs: their number. starts: (samples, T, 3), the positions in `lists` where
+    a frame's additions start, its subtractions start, and they end. modes: (samples, T). lists: at least inputs / 2 + 1
     entries for each frame.
     """
     constant = frames.shape[1] < modes.shape[1]

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from bl_neuro.backends.declaration import Declaration, Start
 from bl_neuro.backends.inputs import Accepted, need_valid_values, per_frame, shaped_input
-from bl_neuro.backends.loihi.gradient import with_gradient
+from bl_neuro.backends.loihi.gradient import Differentiator
 from bl_neuro.backends.loihi.program import LayerTrace, Program, compile_network
 from bl_neuro.backends.target import Response, Target, joined
 from bl_neuro.errors import InputError, NotDifferentiable
@@ -61,6 +61,7 @@ class LoihiTarget(Target):
         self._pool: tuple[tuple[int, int], ThreadPoolExecutor] | None = None
         self._programs = compile_network(network)
         self._engine = _engine(chosen, self._programs, self._device)
+        self._differentiator = Differentiator(network, self._programs)
         self._packs = chosen == "kernel" and self._programs[0].kind != "input"
 
     @property
@@ -124,7 +125,7 @@ class LoihiTarget(Target):
         lead = self._lead(start)
         with torch.no_grad():
             traces = self._engine.run(self._engine_input(spikes), lead, [True] * len(self._programs))
-        return with_gradient(self.network, self._programs, traces, spikes, lead, layers)
+        return self._differentiator.response(traces, spikes, lead, layers)
 
     def _answer(self, inputs: Any, layers: bool, start: Start, states: bool = False) -> Response:
         records = [False] * (len(self._programs) - 1) + [True]
