@@ -11,7 +11,7 @@ query, one streamed network, and replicas). "held" is one frame expanded over ti
 
 Other processes falsify ratios, since they slow down products more than `loihi`: the script measures before each round
 whether the machine is idle, and does not write --out otherwise (--busy prints the figures nevertheless). Exit code 3
-if the machine was busy. --quick: `loihi`, products and SLAYER, batch 256, density 0.1.
+if the machine was busy; --resume goes on later. --quick: `loihi`, products and SLAYER, batch 256, density 0.1.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from speed_engines import STEPS, Case, cases, engines, networks
+from speed_engines import OURS, STEPS, Case, cases, engines, networks
 
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
@@ -96,10 +96,14 @@ def row_of(name: str, case: Case, rounds: list[Rates], wrong: list[int | None]) 
     fastest = [max(products, key=lambda engine: rates[engine][case.key]) for rates in rounds]
     compared = {"products": [rates[best][case.key] for rates, best in zip(rounds, fastest, strict=True)]}
     for engine in rounds[0]:
-        if engine not in (*products, "loihi", "loihi, float32 spikes"):
+        if engine not in (*products, *OURS):
             compared[engine] = [rates[engine][case.key] for rates in rounds]
     own = [rates["loihi"][case.key] for rates in rounds]
-    given_floats = [rates["loihi, float32 spikes"][case.key] for rates in rounds]
+    costs = {
+        name: spread([mine / rates[engine][case.key] for mine, rates in zip(own, rounds, strict=True)])
+        for name, engine in (("float32_spikes_cost", "loihi, float32 spikes"), ("gradient_cost", "loihi, gradient"))
+    }
+    faster = compared["products"]
     return {
         "network": name,
         **case._asdict(),
@@ -111,7 +115,10 @@ def row_of(name: str, case: Case, rounds: list[Rates], wrong: list[int | None]) 
             engine: spread([mine / one for mine, one in zip(own, values, strict=True)])
             for engine, values in compared.items()
         },
-        "float32_spikes_cost": spread([mine / one for mine, one in zip(own, given_floats, strict=True)]),
+        **costs,
+        "ms_more_than_products": spread(
+            [1000 * case.batch * (1 / mine - 1 / one) for mine, one in zip(own, faster, strict=True)]
+        ),
         "bins_unlike_slayer": None if wrong[0] is None else sum(count or 0 for count in wrong),
     }
 
@@ -125,7 +132,8 @@ def shown(row: dict[str, Any]) -> str:
     )
     return (
         f"{row['network']}, {inputs}: {row['queries_per_second']['loihi']:,.0f} queries/s; {ratios}; float32 spikes "
-        f"cost {row['float32_spikes_cost']['median']:.2f}x; bins unlike SLAYER: {row['bins_unlike_slayer']}"
+        f"cost {row['float32_spikes_cost']['median']:.2f}x, a gradient {row['gradient_cost']['median']:.1f}x; "
+        f"{row['ms_more_than_products']['median']:+.2f} ms to products; bins unlike SLAYER: {row['bins_unlike_slayer']}"
     )
 
 
@@ -169,18 +177,22 @@ def main() -> int:
     parser.add_argument("--repetitions", type=int, default=5, help="of each case in a round, after two to warm up")
     parser.add_argument("--only", default="", help="networks whose name contains this")
     parser.add_argument("--busy", action="store_true", help="measure on a busy machine too, without writing a file")
-    parser.add_argument("--out", type=Path)
+    parser.add_argument("--resume", action="store_true", help="measure the networks that are missing in --out")
+    parser.add_argument("--out", type=Path, help="written after each network")
     arguments = parser.parse_args()
     result: dict[str, Any] = {"at": now(), "versions": versions(), "machine": machine(), "without": arguments.without}
     result |= {"rounds": arguments.rounds, "busy_shares": [], "rows": []}
+    if arguments.out and arguments.out.exists() and arguments.resume:
+        result = json.loads(arguments.out.read_text())
+    measured = {row["network"] for row in result["rows"]}
     for name, network in networks().items():
-        if arguments.only not in name:
+        if arguments.only not in name or name in measured:
             continue
         rounds, wrong = [], []
         for _ in range(arguments.rounds):
             result["busy_shares"].append(busy_share())
             if result["busy_shares"][-1] > BUSY_SHARE and not arguments.busy:
-                share = result["busy_shares"][-1]
+                share = result["busy_shares"].pop()
                 print(f"The machine is busy: other processes use {share:.0%} of it. Try again when it is idle.")
                 return BUSY
             rates, bins = one_round(name, arguments)
@@ -192,11 +204,9 @@ def main() -> int:
         if arguments.lava and not name.startswith("conv"):
             result["rows"].append({"network": name, "lava": measure_lava(network)})
             print(f"{name}: real Lava: {result['rows'][-1]['lava']}", flush=True)
-    if max(result["busy_shares"]) > BUSY_SHARE:
-        return BUSY
-    if arguments.out:
-        write_text(arguments.out, json.dumps(result, indent=1) + "\n")
-    return 0
+        if arguments.out and max(result["busy_shares"]) <= BUSY_SHARE:
+            write_text(arguments.out, json.dumps(result, indent=1) + "\n")
+    return BUSY if max(result["busy_shares"]) > BUSY_SHARE else 0
 
 
 if __name__ == "__main__":

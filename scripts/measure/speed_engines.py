@@ -47,7 +47,11 @@ def cases(quick: bool) -> list[Case]:
 
 
 def networks() -> dict[str, Any]:
-    """The seven networks: random weights, decays as in the networks that lava-dl ships and as in common exports."""
+    """Random weights, decays as in the networks that lava-dl ships and as in common exports.
+
+    "filtered current": current_decay below 1. "active": with low thresholds, so that 14% to 35% of the hidden neurons
+    spike in a step; in the others at most 5% do.
+    """
     import numpy as np
 
     import bl_neuro as bl
@@ -57,24 +61,35 @@ def networks() -> dict[str, Any]:
     def weight(shape: tuple[int, ...], spread: float) -> Any:
         return (2 * np.round(rng.normal(0, spread, shape))).clip(-254, 254)
 
-    def dense(sizes: tuple[int, ...], neuron: Any) -> Any:
-        layers = [bl.Dense(weight((b, a), 12 if a == sizes[0] else 8), neuron) for a, b in pairwise(sizes)]
+    def dense(sizes: tuple[int, ...], first: Any, others: Any) -> Any:
+        neurons = [first] + [others] * (len(sizes) - 2)
+        layers = [
+            bl.Dense(weight((b, a), 12 if a == sizes[0] else 8), neuron)
+            for (a, b), neuron in zip(pairwise(sizes), neurons, strict=True)
+        ]
         return bl.Network(sizes[:1], layers, arithmetic="loihi")
+
+    def conv(first: float, second: float) -> Any:
+        layers: list[Any] = [
+            bl.Conv(weight((12, 1, 5, 5), 30), bl.CubaLIF(first, 1.0, 0.25), stride=2),
+            bl.Conv(weight((24, 12, 5, 5), 12), bl.CubaLIF(second, 1.0, 0.25), stride=2),
+            bl.Flatten(),
+            bl.Dense(weight((10, 384), 12), bl.CubaLIF(300, 1.0, 0.25)),
+        ]
+        return bl.Network((1, 28, 28), layers, arithmetic="loihi")
 
     plain = bl.CubaLIF(2000, 1.0, 1024 / 4096)
     filtered = bl.CubaLIF(2000, 1024 / 4096, 128 / 4096)
-    conv: list[Any] = [
-        bl.Conv(weight((12, 1, 5, 5), 30), bl.CubaLIF(300, 1.0, 0.25), stride=2),
-        bl.Conv(weight((24, 12, 5, 5), 12), bl.CubaLIF(300, 1.0, 0.25), stride=2),
-        bl.Flatten(),
-        bl.Dense(weight((10, 384), 12), bl.CubaLIF(300, 1.0, 0.25)),
-    ]
     models = {}
     for sizes in ((784, 128, 64, 10), (784, 512, 512, 10), (784, 3000, 10)):
         name = "-".join(map(str, sizes))
-        models[name] = dense(sizes, plain)
-        models[f"{name}, filtered current"] = dense(sizes, filtered)
-    models["conv 28x28-12c5-24c5-10"] = bl.Network((1, 28, 28), conv, arithmetic="loihi")
+        models[name] = dense(sizes, plain, plain)
+        models[f"{name}, filtered current"] = dense(sizes, filtered, filtered)
+    for sizes, threshold in ((784, 128, 64, 10), 100), ((784, 512, 512, 10), 120), ((784, 3000, 10), 200):
+        low = bl.CubaLIF(200, 1.0, 1024 / 4096), bl.CubaLIF(threshold, 1.0, 1024 / 4096)
+        models[f"{'-'.join(map(str, sizes))}, active"] = dense(sizes, *low)
+    models["conv 28x28-12c5-24c5-10"] = conv(300, 300)
+    models["conv 28x28-12c5-24c5-10, active"] = conv(60, 100)
     return models
 
 
@@ -272,18 +287,39 @@ LIBRARIES: dict[str, Callable[[Any], Answer]] = {
 }
 MODULES = {"slayer": "lava", "spikingjelly": "spikingjelly"}
 """The package that an engine needs, if it is not named like the engine."""
+
+
+def our_gradient(network: Any) -> Answer:
+    """The gradient of a class's mean membrane potential at the input, through `loihi`."""
+    import torch
+
+    import bl_neuro as bl
+
+    target = bl.open_target(network, "loihi", threads=1)
+
+    def answer(spikes: Any) -> Any:
+        with torch.enable_grad():
+            inputs = spikes.clone().requires_grad_()
+            membrane: Any = target.run(inputs).membrane
+            return torch.autograd.grad(membrane[..., 0].mean(0).sum(), inputs)[0]
+
+    return answer
+
+
 OURS: dict[str, Callable[[Any], Answer]] = {
     "loihi": ours("loihi", threads=1),
     "loihi, float32 spikes": ours("loihi", threads=1),
+    "loihi, gradient": our_gradient,
 }
 COMPARED = ("loihi", "slayer")
 """Engines that must fire identically."""
 
 
 def engines(network_name: str, quick: bool) -> dict[str, Callable[[Any], Answer]]:
-    """The engines that are installed, by name."""
+    """The engines that are installed, by name; variants of a network are measured with SLAYER alone."""
     products = PRODUCTS | (CONV_PRODUCTS if network_name.startswith("conv") else DENSE_PRODUCTS)
     libraries = {name: make for name, make in LIBRARIES.items() if _installed(name)}
+    quick = quick or "," in network_name
     return OURS | products | ({"slayer": libraries["slayer"]} if quick and "slayer" in libraries else libraries)
 
 
@@ -298,7 +334,7 @@ def timed(answer: Answer, network: Any, name: str, case: Case, repetitions: int)
     dtype = torch.uint8 if name == "loihi" else torch.bfloat16 if "bfloat16" in name else torch.float32
     for repetition in range(-WARM_UP, repetitions):
         spikes = inputs(network, case, max(repetition, 0)).to(dtype)
-        if dtype != torch.uint8 and name != "loihi, float32 spikes":
+        if dtype != torch.uint8 and name not in OURS:
             spikes = spikes.contiguous()
         began = time.perf_counter()
         result = answer(spikes)

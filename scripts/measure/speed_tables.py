@@ -18,7 +18,19 @@ def measured(result: dict[str, Any]) -> list[str]:
     instructions = f", as on a processor without {result['without'].upper()}" if result["without"] else ""
     busiest = max(result["busy_shares"])
     names = [name for name in OTHERS if any(name in row.get("loihi_is_faster_by", {}) for row in result["rows"])]
-    columns = ["network", "inputs", "batch", "density", "queries/s", "products", "their form", *names, "float32 spikes"]
+    columns = [
+        "network",
+        "inputs",
+        "batch",
+        "density",
+        "queries/s",
+        "products",
+        "their form",
+        *names,
+        "float32 spikes",
+        "gradient",
+        "ms more than products",
+    ]
     lines = [
         f"## Batch, density{instructions}",
         "",
@@ -35,7 +47,9 @@ def measured(result: dict[str, Any]) -> list[str]:
         cells += [f"{row['queries_per_second']['loihi']:,.0f}", ratio(row["loihi_is_faster_by"]["products"])]
         cells += [row["fastest_products"].removeprefix("products, ")]
         cells += [ratio(row["loihi_is_faster_by"].get(name)) for name in names]
-        lines.append("| " + " | ".join(map(str, [*cells, ratio(row["float32_spikes_cost"])])) + " |")
+        cells += [ratio(row["float32_spikes_cost"]), ratio(row["gradient_cost"])]
+        cells += [f"{row['ms_more_than_products']['median']:+.2f}"]
+        lines.append("| " + " | ".join(map(str, cells)) + " |")
     return [*lines, "", *against_lava(result)]
 
 
