@@ -41,6 +41,7 @@ RECORDED += [
     "secrets-mnist",
     "secrets-canaries-digits",
     "secrets-mark-digits",
+    "secrets-permutation-digits",
 ]
 AUDITS = pytest.mark.parametrize("name", RECORDED)
 NUDGES = pytest.mark.parametrize("nudge", [1 - 2**-48, 1 + 2**-48], ids=["down", "up"])
