@@ -162,8 +162,8 @@ def _answers(box: BlackBox, spikes: Any, labels: IntArray) -> SampleAnswers:
     shown = box.query(torch.as_tensor(spikes.reshape(len(spikes), len(labels), *box.input_shape)))
     if not bool(shown.isfinite().all()):
         raise SubstrateError(
-            f"{box.reveals}: expected finite answers of the network, found NaN or infinity after {box.spent:,} queries; "
-            "check the size of its weights, or choose another output"
+            f"{box.reveals}: expected finite answers of the network, found NaN or infinity after {box.spent:,} queries;"
+            " check the size of its weights, or choose another output"
         )
     right = (predicted_classes(shown, box.reveals).numpy() == labels).astype(np.float64)
     return SampleAnswers(*statistics(shown.numpy(), box.reveals, labels), right)

@@ -110,7 +110,7 @@ def test_an_encoder_of_another_shape_costs_no_query(encoder: Any, returned: str)
 def test_answers_that_are_no_numbers_are_found_at_the_first_batch() -> None:
     huge = bl.Network((4,), [bl.Dense(np.full((3, 4), 1e308), bl.CubaLIF())])
     box = bl.BlackBox(ReferenceTarget(huge), "membrane", 1200)
-    with pytest.raises(SubstrateError, match="membrane: expected finite answers .* after 256 queries"):
+    with pytest.raises(SubstrateError, match=r"membrane: expected finite answers .* after 256 queries"):
         ask_about(box, samples(), Ask(), 5, seed=0)
 
 
