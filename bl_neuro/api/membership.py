@@ -77,7 +77,8 @@ def attack_membership(
 
     Raises:
         InputError: an argument is wrong or does not fit the box, or its remaining budget is too small; nothing is
-            spent then. AccessError, EndpointError, SubstrateError: the box or a shadow network does not answer.
+            spent then. AccessError, EndpointError, SubstrateError: the box or a shadow network does not answer, or with
+            NaN, which is found after the first batch.
     """
     if not isinstance(box, BlackBox):
         raise InputError(f"box: expected a BlackBox, found {type(box).__name__}")

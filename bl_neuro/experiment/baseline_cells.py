@@ -76,10 +76,16 @@ def _prior_problem(experiment: Experiment) -> str | None:
     return None
 
 
-def baseline_cells(factory: CellFactory) -> Iterator[Cell]:
-    """All cells of the baselines that apply."""
-    for name in chosen_baselines(factory.experiment, factory.material).apply:
-        yield from prior_cells(factory) if name == PRIOR else _pictures(factory, name)
+def picture_cells(factory: CellFactory) -> Iterator[Cell]:
+    """The cells of all baselines of pictures that apply, and the evaluators that they need.
+
+    They are planned before all attacks, so that an unfinished audit has its margins and advantages from the start.
+    """
+    names = [name for name in chosen_baselines(factory.experiment, factory.material).apply if name != PRIOR]
+    if names:
+        yield from (judge for seed in factory.judging_seeds for judge in factory.evaluators(seed))
+    for name in names:
+        yield from _pictures(factory, name)
 
 
 def _pictures(factory: CellFactory, name: str) -> Iterator[Cell]:
@@ -107,9 +113,11 @@ def prior_cells(factory: CellFactory) -> Iterator[Cell]:
     """Attacks on targets without information, with each output that no untrained control of the experiment covers.
 
     These are untrained targets or, for a given model, the model with its weights shuffled within each layer. Each
-    attack runs once on each, on the first substrate that allows it.
+    attack runs once on each, on the first substrate that allows it. No cells where the prior is no baseline.
     """
     experiment = factory.experiment
+    if PRIOR not in chosen_baselines(experiment, factory.material).apply:
+        return
     for seed in _prior_seeds(experiment):
         target = _uninformed(factory, seed)
         cells = [cell for part in experiment.attacks for cell in _attacks_on(factory, target, part)]

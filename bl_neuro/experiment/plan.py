@@ -15,7 +15,7 @@ from bl_neuro.attacks import ATTACKS
 from bl_neuro.backends.registry import BACKENDS
 from bl_neuro.deploy.ladder import RUNGS, RungName
 from bl_neuro.experiment.added_packages import packages_of
-from bl_neuro.experiment.baseline_cells import baseline_cells
+from bl_neuro.experiment.baseline_cells import picture_cells, prior_cells
 from bl_neuro.experiment.cell_factory import CellFactory
 from bl_neuro.experiment.cells import TRAINED, Cell
 from bl_neuro.experiment.definition import ControlPart, Experiment
@@ -44,6 +44,7 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
     yield from membership_cells(factory)
     if not factory.experiment.attacks:
         return
+    yield from picture_cells(factory)
     for seed in factory.experiment.target_seeds:
         kind = "given" if factory.experiment.given else TRAINED
         yield from factory.evaluators(seed)
@@ -60,7 +61,7 @@ def _all_cells(factory: CellFactory) -> Iterator[Cell]:
         yield from verification_cells(factory, target)
     for control in factory.experiment.controls:
         yield from _control(factory, control)
-    yield from baseline_cells(factory)
+    yield from prior_cells(factory)
 
 
 def twin_cells(factory: CellFactory, target: Cell) -> Iterator[Cell]:

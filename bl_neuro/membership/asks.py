@@ -14,7 +14,7 @@ from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.checks import whole_number, within
 from bl_neuro.data.encoders import Encoder, find_encoder
 from bl_neuro.data.samples import Samples
-from bl_neuro.errors import InputError
+from bl_neuro.errors import InputError, SubstrateError
 from bl_neuro.leakage.membership_statistics import statistics
 from bl_neuro.seeding import stream
 from bl_neuro.training.target import BATCH
@@ -94,6 +94,10 @@ def ask_about(
 
     The labels of the samples are outputs of the network. The same seed asks every network with the same inputs, of
     `steps` time steps. asked: is called with the number of queries after each batch.
+
+    Raises:
+        InputError: the encoder returns another shape. SubstrateError: an answer is NaN or infinite, found after the
+            batch of queries that it belongs to.
     """
     return ask_boxes([box], samples, ask, steps, seed, encoder, asked)[0]
 
@@ -139,14 +143,28 @@ def asked_inputs(
         for start in range(0, size, BATCH):
             index = np.arange(start, min(start + BATCH, size))
             spikes = samples.spikes(index, steps, rng, _encoder(encoder, ask))
+            _need_shape(spikes, (steps, len(index), *samples.input_shape))
             if ask.kind == "dropout":
                 spikes = spikes * (rng.random(spikes.shape) >= ask.size)
             yield AskedBatch(number, index, spikes)
 
 
+def _need_shape(spikes: Any, expected: tuple[int, ...]) -> None:
+    """Raises InputError unless an encoder returned (T, B, ...) with as many values a sample as `expected`."""
+    shape = getattr(spikes, "shape", None)
+    if shape is None or tuple(shape[:2]) != expected[:2] or np.prod(shape[2:]) != np.prod(expected[2:]):
+        returned = type(spikes).__name__ if shape is None else tuple(shape)
+        raise InputError(f"encoder: expected a function that returns inputs of shape {expected}, found {returned}")
+
+
 def _answers(box: BlackBox, spikes: Any, labels: IntArray) -> SampleAnswers:
-    """What the box answers to one batch."""
+    """What the box answers to one batch. Raises SubstrateError if it answers NaN or infinity."""
     shown = box.query(torch.as_tensor(spikes.reshape(len(spikes), len(labels), *box.input_shape)))
+    if not bool(shown.isfinite().all()):
+        raise SubstrateError(
+            f"{box.reveals}: expected finite answers of the network, found NaN or infinity after {box.spent:,} queries;"
+            " check the size of its weights, or choose another output"
+        )
     right = (predicted_classes(shown, box.reveals).numpy() == labels).astype(np.float64)
     return SampleAnswers(*statistics(shown.numpy(), box.reveals, labels), right)
 

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.arrays import BoolArray, IntArray
+from bl_neuro.backends import find_backend
 from bl_neuro.data.sample_indices import SUFFIXES as INDEX_SUFFIXES
 from bl_neuro.data.sample_indices import read_sample_indices
 from bl_neuro.errors import DataError, InputError, ReportError
@@ -85,8 +86,9 @@ def load_shadows(
 
     Raises:
         DataError: the folder or its manifest is missing or damaged, or a model file is missing. ModelFileError: a model
-            file is damaged. InputError: the networks do not fit together.
+            file is damaged. InputError: the networks do not fit together. UnknownSubstrate: no substrate has that name.
     """
+    find_backend(substrate)
     place = expanded(folder, "folder")
     manifest = read_manifest(place)
     networks = [_network(place, name) for name in manifest.files]

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from bl_neuro.access import BlackBox
 from bl_neuro.arrays import BoolArray
-from bl_neuro.backends import open_target
+from bl_neuro.backends import find_backend, open_target
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import InputError
@@ -35,7 +35,8 @@ class ShadowModels:
     output k is class k. digest: identifies the n samples, or None.
 
     Raises:
-        InputError: no network, networks of different shapes, or members that do not fit.
+        InputError: no network, networks of different shapes, or members that do not fit. UnknownSubstrate: no substrate
+            has that name.
     """
 
     networks: Sequence[Network]
@@ -46,6 +47,7 @@ class ShadowModels:
     digest: str | None = None
 
     def __post_init__(self) -> None:
+        find_backend(self.substrate)
         networks, members = tuple(self.networks), np.asarray(self.members)
         if not networks or not all(isinstance(network, Network) for network in networks):
             raise InputError(f"networks: expected one or more networks, found {[type(n).__name__ for n in networks]}")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from bl_neuro.experiment.findings.estimates import BaselineFinding, Mean
 from bl_neuro.experiment.findings.models import AuditRow, EvaluatorMeasures, Findings
-from bl_neuro.report.words import bounded, percent, points, share_ends, view
+from bl_neuro.report.words import bounded, percent, percent_range, points, share_ends, view
 
 ABOUT = (
     "Advantage: attack accuracy less that of the best attacker who asks nothing, in points, under the same evaluator. "
@@ -16,31 +16,43 @@ ABOUT = (
 )
 
 
-def advantage_sentence(rows: Sequence[AuditRow], evaluators: Sequence[str], who: str) -> str:
-    """How much `who` gains over the best attacker who asks nothing under every evaluator; empty without baselines."""
-    gains = {evaluator: gain for evaluator in evaluators if (gain := _gain(rows, evaluator))}
-    if not gains:
-        return ""
-    (first, (points_gained, best)), *further = gains.items()
-    more = "".join(f"; under {name}, {gained}: {over}" for name, (gained, over) in further)
-    return (
-        f"Under the evaluator {first}, {who} gains {points_gained} over the best attacker who asks nothing: "
-        f"{best}{more}."
-    )
+def advantage_sentences(rows: Sequence[AuditRow], evaluators: Sequence[str], who: str) -> str:
+    """How much `who` gains over the best attacker who asks nothing under every evaluator, and who that is.
 
-
-def _gain(rows: Sequence[AuditRow], evaluator: str) -> tuple[str, str] | None:
-    """The points gained under one evaluator, with their interval, and the best attacker who asks nothing."""
-    judged = [row.evaluators[evaluator] for row in rows if evaluator in row.evaluators]
-    compared = [(measures, measures.advantage) for measures in judged if measures.advantage is not None]
+    Empty without baselines.
+    """
+    compared = {evaluator: own for evaluator in evaluators if (own := _compared(rows, evaluator))}
     if not compared:
-        return None
-    gains = [gain for _, gain in compared]
+        return ""
+    (first, own), *further = compared.items()
+    values, interval = _gain(own)
+    others = "".join(f", and {gain} under {name}{ends}" for name, some in further for gain, ends in [_gain(some)])
+    under, best = f"under the evaluator {first}{interval}{others}", "the best attacker who asks nothing"
+    if all(gain.value < 0 for some in compared.values() for gain in _advantages(some)):
+        lead = f"does not beat {best}: {values} points of attack accuracy {under}"
+    else:
+        lead = f"gains {values} points of attack accuracy over {best} {under}"
+    return f"{who[0].upper()}{who[1:]} {lead}. Best without a query: {_best(compared)}."
+
+
+def _compared(rows: Sequence[AuditRow], evaluator: str) -> list[EvaluatorMeasures]:
+    """The measures under one evaluator that have an advantage."""
+    judged = [row.evaluators[evaluator] for row in rows if evaluator in row.evaluators]
+    return [measures for measures in judged if measures.advantage is not None]
+
+
+def _gain(compared: Sequence[EvaluatorMeasures]) -> tuple[str, str]:
+    """The points gained, and their interval in brackets: `+1.0 to +2.0` and ` (95% intervals −3.0 to +4.0)`."""
+    gains = _advantages(compared)
     count = "" if len(gains) == 1 else "s"
     values = _range(min(gain.value for gain in gains), max(gain.value for gain in gains))
     lows, highs = ([end for end in ends if end is not None] for ends in _ends(gains))
     interval = f" (95% interval{count} {points(min(lows))} to {points(max(highs))})" if lows and highs else ""
-    return f"{values} points of attack accuracy{interval}", _best([measures for measures, _ in compared])
+    return values, interval
+
+
+def _advantages(compared: Sequence[EvaluatorMeasures]) -> list[Mean]:
+    return [measures.advantage for measures in compared if measures.advantage is not None]
 
 
 def _range(low: float, high: float) -> str:
@@ -53,18 +65,22 @@ def _ends(gains: Sequence[Mean]) -> tuple[list[float | None], list[float | None]
     return low, [None if gain.high is None else bounded(gain.high) for gain in gains]
 
 
-def _best(judged: Sequence[EvaluatorMeasures]) -> str:
-    """`printed fonts, centred (97%), by knowing ...` for each distinct best baseline."""
-    named: dict[tuple[str, str], list[float]] = {}
-    for measures in judged:
-        if measures.baseline is not None and measures.baseline_accuracy is not None:
-            key = (measures.baseline, measures.knowledge or "")
-            named.setdefault(key, []).append(measures.baseline_accuracy.value)
+def _best(compared: Mapping[str, Sequence[EvaluatorMeasures]]) -> str:
+    """`printed fonts, centred (97%; under spiking 86%), knowing ...`, for each distinct best baseline."""
+    named: dict[tuple[str, str], dict[str, list[float]]] = {}
+    for evaluator, own in compared.items():
+        for measures in own:
+            if measures.baseline is not None and measures.baseline_accuracy is not None:
+                reached = named.setdefault((measures.baseline, measures.knowledge or ""), {})
+                reached.setdefault(evaluator, []).append(measures.baseline_accuracy.value)
+    first = next(iter(compared))
     parts = []
-    for (name, knowledge), values in named.items():
-        low, high = percent(min(values)), percent(max(values))
-        reached = low if low == high else f"{low.removesuffix('%')}–{high}"
-        parts.append(f"{name} ({reached}), knowing {knowledge}")
+    for (name, knowledge), reached in named.items():
+        shares = [
+            f"{'' if evaluator == first else f'under {evaluator} '}{percent_range(min(values), max(values))}"
+            for evaluator, values in reached.items()
+        ]
+        parts.append(f"{name} ({'; '.join(shares)}), knowing {knowledge}")
     return "; or ".join(parts)
 
 

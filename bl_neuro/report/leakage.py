@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from bl_neuro.attacks.registry import attack_title
 from bl_neuro.experiment.findings.models import AuditRow, Findings
 from bl_neuro.phrases import listed
-from bl_neuro.report.advantage import advantage_sentence
+from bl_neuro.report.advantage import advantage_sentences
 from bl_neuro.report.words import SEEN, TARGETS, amount, chance_label, percent_range, share_ends
 
 FEW = 3
@@ -52,7 +52,7 @@ def leakage_lines(results: Findings) -> list[str]:
 
 
 def _advantage(results: Findings, rows: Sequence[AuditRow], who: str) -> str:
-    return advantage_sentence(rows, [evaluator.name for evaluator in results.evaluators], who)
+    return advantage_sentences(rows, [evaluator.name for evaluator in results.evaluators], who)
 
 
 def _further_accuracies(results: Findings, rows: Sequence[AuditRow]) -> str:

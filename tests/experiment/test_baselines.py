@@ -16,6 +16,7 @@ from bl_neuro.experiment.baseline_work import shuffled_network, stored_baseline
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.experiment_file import experiment_from
 from bl_neuro.experiment.findings.baselines import with_advantages
+from bl_neuro.experiment.findings.margins import unfinished_under
 from bl_neuro.experiment.measures import BASELINE_JUDGEMENT
 from bl_neuro.experiment.session import Audit
 from bl_neuro.layers import SPIKING
@@ -63,6 +64,10 @@ def kinds(cells: list[Cell], **facts: object) -> list[str]:
     return [cell.kind for cell in cells if facts.items() <= cell.facts.items()]
 
 
+def pictures(cells: list[Cell]) -> list[Cell]:
+    return [cell for cell in cells if cell.kind in ("baseline", "baseline_judgement")]
+
+
 def test_baselines_are_on_unless_they_are_turned_off(small: Path, tmp_path: Path) -> None:
     usual, off = planned(small, tmp_path).cells, planned(small, tmp_path, first="baselines = []\n").cells
     new = [cell for cell in usual if cell.address not in {cell.address for cell in off}]
@@ -72,6 +77,7 @@ def test_baselines_are_on_unless_they_are_turned_off(small: Path, tmp_path: Path
     fonts = planned(small, tmp_path, first='baselines = ["fonts"]\n').cells
     assert kinds(fonts, target="untrained") == []
     assert len(fonts) == len(off) + 4
+    assert "attack" not in [cell.kind for cell in usual[: 1 + max(map(usual.index, pictures(usual)))]]
 
 
 def test_the_prior_is_measured_only_where_no_untrained_control_does(small: Path, tmp_path: Path) -> None:
@@ -166,6 +172,29 @@ def test_each_own_row_has_the_best_baseline_and_the_advantage_over_it(result: Au
 
 
 @pytest.mark.slow
+def test_there_is_no_advantage_before_all_pictures_are_judged(audit: Audit, result: AuditResult) -> None:
+    measures = {cell.address: done.measures for cell in audit.cells if (done := audit.store.read(cell.address))}
+    assert unfinished_under(audit.cells, measures) == set()
+    (late, *_) = [
+        cell for cell in audit.cells if cell.kind == "baseline_judgement" and cell.facts["evaluator"] == "conv"
+    ]
+    del measures[late.address]
+    assert unfinished_under(audit.cells, measures) == {"conv"}
+    bare = [
+        row.model_copy(
+            update={
+                "evaluators": {
+                    name: judged.model_copy(update={"advantage": None}) for name, judged in row.evaluators.items()
+                }
+            }
+        )
+        for row in result.findings.own_rows
+    ]
+    for row in with_advantages(bare, result.findings.baselines, {"conv"}):
+        assert row.evaluators["conv"].advantage is None
+        assert row.evaluators["neighbours"].advantage is not None
+
+
 @pytest.mark.slow
 def test_the_prior_of_another_attack_is_no_baseline(result: AuditResult) -> None:
     findings = result.findings
@@ -180,9 +209,9 @@ def test_the_prior_of_another_attack_is_no_baseline(result: AuditResult) -> None
 
 @pytest.mark.slow
 def test_the_report_leads_with_the_advantage(result: AuditResult) -> None:
-    assert "Under the evaluator conv, an attacker who can only query the network gains " in result.answer
-    assert "points of attack accuracy (95% interval" in result.answer
-    assert "over the best attacker who asks nothing: " in result.answer
+    assert "An attacker who can only query the network " in result.answer
+    assert "the best attacker who asks nothing" in result.answer
+    assert "under the evaluator conv (95% interval" in result.answer
     page = result.report.read_text(encoding="utf-8")
     for words in ("Before any query", "Best without a query", "Advantage, points", "printed fonts, filled"):
         assert words in page

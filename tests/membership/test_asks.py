@@ -11,7 +11,7 @@ from torch import Tensor
 
 import bl_neuro as bl
 from bl_neuro.data import Dataset
-from bl_neuro.errors import InputError
+from bl_neuro.errors import InputError, SubstrateError
 from bl_neuro.leakage.membership_statistics import statistics
 from bl_neuro.membership.asks import Ask, AskKind, ask_about
 from bl_neuro.membership.halves import random_half
@@ -87,6 +87,31 @@ def test_noise_has_its_standard_deviation() -> None:
     pixels = np.concatenate(means)
     assert pixels.mean() == pytest.approx(0.5, abs=0.003)
     assert pixels.std() == pytest.approx(0.1, abs=0.003)
+
+
+@pytest.mark.parametrize(
+    ("encoder", "returned"),
+    [
+        (lambda images, steps, rng: np.zeros((steps, len(images), 1, 3, 3), np.uint8), "(5, 256, 1, 3, 3)"),
+        (lambda images, steps, rng: np.zeros((len(images), steps, 1, 2, 2), np.uint8), "(256, 5, 1, 2, 2)"),
+        (lambda images, steps, rng: None, "NoneType"),
+    ],
+)
+def test_an_encoder_of_another_shape_costs_no_query(encoder: Any, returned: str) -> None:
+    for ask in (Ask(), Ask("dropout", 2, 0.5), Ask("noise", 2, 0.1)):
+        box = recorded()
+        with pytest.raises(InputError, match=r"encoder: expected .* shape \(5, 256, 1, 2, 2\), found ") as error:
+            ask_about(box, samples(), ask, 5, seed=0, encoder=encoder)
+        assert str(error.value).endswith(returned)
+        assert box.spent == 0
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_answers_that_are_no_numbers_are_found_at_the_first_batch() -> None:
+    huge = bl.Network((4,), [bl.Dense(np.full((3, 4), 1e308), bl.CubaLIF())])
+    box = bl.BlackBox(ReferenceTarget(huge), "membrane", 1200)
+    with pytest.raises(SubstrateError, match=r"membrane: expected finite answers .* after 256 queries"):
+        ask_about(box, samples(), Ask(), 5, seed=0)
 
 
 @pytest.mark.parametrize(

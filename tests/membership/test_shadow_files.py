@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.errors import BlNeuroError, DataError, InputError, ModelFileError
+from bl_neuro.errors import BlNeuroError, DataError, InputError, ModelFileError, UnknownSubstrate
 from bl_neuro.membership import shadow_files
 from bl_neuro.membership.shadow_files import read_manifest
 
@@ -139,6 +139,14 @@ def test_links_lead_nowhere_else(folder: Path, tmp_path_factory: pytest.TempPath
     os.mkfifo(folder / "shadows.json")
     with pytest.raises(DataError, match="found a named pipe"):
         bl.load_shadows(folder)
+
+
+def test_an_unknown_substrate_is_noticed_before_it_is_used(folder: Path) -> None:
+    write(folder, document())
+    with pytest.raises(UnknownSubstrate, match="loihi9"):
+        bl.load_shadows(folder, "loihi9")
+    with pytest.raises(UnknownSubstrate, match="loihi9"):
+        bl.load_shadows(folder, "snntorch").on("loihi9")
 
 
 def test_networks_that_do_not_fit_together(folder: Path) -> None:

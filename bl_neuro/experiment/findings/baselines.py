@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -92,13 +92,17 @@ def _prior(row: AuditRow, evaluator: str, judged: EvaluatorMeasures) -> Baseline
     )
 
 
-def with_advantages(rows: Sequence[AuditRow], baselines: Sequence[BaselineFinding]) -> list[AuditRow]:
+def with_advantages(
+    rows: Sequence[AuditRow], baselines: Sequence[BaselineFinding], unfinished: Collection[str] = ()
+) -> list[AuditRow]:
     """The rows; those of targets that can leak with the best baseline and the advantage under each evaluator.
 
-    The best baseline is that with the highest attack accuracy under the same evaluator, among all pictures from public
-    knowledge and the prior of the same attack with the same output.
+    unfinished: evaluators whose best baseline is not known yet; there is no advantage under them. The best baseline is
+    that with the highest attack accuracy under the same evaluator, among all pictures from public knowledge and the
+    prior of the same attack with the same output.
     """
-    return [row.model_copy(update={"evaluators": _compared(row, baselines)}) if row.own else row for row in rows]
+    known = [baseline for baseline in baselines if baseline.evaluator not in unfinished]
+    return [row.model_copy(update={"evaluators": _compared(row, known)}) if row.own else row for row in rows]
 
 
 def _compared(row: AuditRow, baselines: Sequence[BaselineFinding]) -> dict[str, EvaluatorMeasures]:

@@ -16,6 +16,7 @@ from bl_neuro.experiment.findings.evaluators import evaluator_facts
 from bl_neuro.experiment.findings.families import families_digest
 from bl_neuro.experiment.findings.halfway import halfway_findings
 from bl_neuro.experiment.findings.ladder import ladder_findings
+from bl_neuro.experiment.findings.margins import unfinished_under
 from bl_neuro.experiment.findings.membership import membership_findings
 from bl_neuro.experiment.findings.mitigations import mitigation_findings
 from bl_neuro.experiment.findings.models import (
@@ -52,7 +53,7 @@ def findings(experiment: Experiment, material: Material, cells: Sequence[Cell], 
     verdicts, alike = substrate_verdicts(judged, margins, stand_ins(replayed), word, kinds)
     rows = audit_rows(cells, measures, judged)
     baselines = baseline_findings(experiment, material, cells, measures, rows)
-    rows = with_advantages(rows, baselines)
+    rows = with_advantages(rows, baselines, unfinished_under(cells, measures))
     controls = control_findings(judged, _classes_told_apart(cells, measures))
     dataset = _dataset(material)
     return Findings(

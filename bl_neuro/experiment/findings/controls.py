@@ -14,10 +14,10 @@ from bl_neuro.leakage import null_verdicts
 def control_findings(records: Sequence[Record], classes: Mapping[str, int]) -> list[ControlFinding]:
     """Tests the attack accuracy of each control against chance, per evaluator (Holm).
 
-    classes: number of classes of each evaluator.
+    classes: number of classes of each finished evaluator. Controls under others are left out.
     """
     findings = []
-    controls = [record for record in records if record.target not in OWN]
+    controls = [record for record in records if record.target not in OWN and record.evaluator in classes]
     for evaluator in dict.fromkeys(record.evaluator for record in controls):
         groups: dict[str, list[Record]] = {}
         for record in controls:

@@ -40,6 +40,7 @@ UNINFORMED = ("untrained", "shuffled_weights")
 LEAST_MARGIN = 0.01
 """Smallest margin: below, there is no range."""
 GUESSING = "guessing"
+UNFINISHED = "; not every attacker who asks nothing is measured yet, and the margin may become smaller"
 Nulls = dict[str, tuple[float, str]]
 """By evaluator, the accuracy of the best attacker who asks nothing, and its name."""
 
@@ -61,17 +62,28 @@ def evaluator_margins(
 ) -> dict[str, EvaluatorMargin]:
     """The margin under each evaluator, from the finished cells. classes: of the dataset.
 
-    Before any evaluator or baseline is done, the range is that from guessing to 1.
+    Before any evaluator or baseline is done, the range is that from guessing to 1. The reason says so while baselines
+    are missing, since each can only raise the null.
     """
     nulls, ceilings = _nulls(cells, measures, records), _ceilings(cells, measures)
-    chance = (1 / classes, GUESSING)
+    chance, unfinished = (1 / classes, GUESSING), unfinished_under(cells, measures)
     return {
-        name: _margin(experiment, name, max(chance, nulls.get(name, chance)), ceilings.get(name))
+        name: _margin(
+            experiment, name, max(chance, nulls.get(name, chance)), ceilings.get(name), name not in unfinished
+        )
         for name in dict.fromkeys(part.called for part in experiment.evaluators)
     }
 
 
-def _margin(experiment: Experiment, evaluator: str, null: tuple[float, str], ceiling: float | None) -> EvaluatorMargin:
+def unfinished_under(cells: Sequence[Cell], measures: Measures) -> set[str]:
+    """The evaluators that have not judged the pictures of all planned baselines yet."""
+    planned = [cell for cell in cells if cell.kind == BASELINE_JUDGEMENT.name]
+    return {cell.facts["evaluator"] for cell in planned if cell.address not in measures}
+
+
+def _margin(
+    experiment: Experiment, evaluator: str, null: tuple[float, str], ceiling: float | None, finished: bool
+) -> EvaluatorMargin:
     (low, name), high = null, 1.0 if ceiling is None else ceiling
     given, share = experiment.margin, experiment.margin_share
     wanted = share * (high - low) if given is None else given
@@ -83,7 +95,8 @@ def _margin(experiment: Experiment, evaluator: str, null: tuple[float, str], cei
         null=low,
         null_is=name,
         ceiling=high,
-        reason=_reason(margin, share if given is None else None, (low, name), ceiling),
+        reason=_reason(margin, share if given is None else None, (low, name), ceiling)
+        + ("" if finished or given is not None else UNFINISHED),
     )
 
 

@@ -87,3 +87,6 @@ def test_before_the_evaluator_is_trained_the_ceiling_is_1() -> None:
     stated = margin([], None)
     assert stated.margin == pytest.approx(0.2 * 0.9)
     assert "no accuracy on real samples is known yet" in stated.reason
+    assert stated.reason.endswith(
+        "not every attacker who asks nothing is measured yet, and the margin may become smaller"
+    )
