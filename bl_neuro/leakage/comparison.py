@@ -68,14 +68,17 @@ class PairVerdict:
         """The verdict in words, with differences in percentage points."""
         return self.described()
 
-    def described(self, unit: str = "seed") -> str:
-        """`sentence`, with the word for what varies independently: "seed", or "restart" of one model."""
+    def described(self, unit: str = "seed", *, alike: str | None = None) -> str:
+        """`sentence`, with the word for what varies independently: "seed", or "restart" of one model.
+
+        alike: what scores the same in an identical pair, by default each inversion.
+        """
         margin = "" if self.margin is None else f"{fixed(100 * self.margin, 1).removesuffix('.0')} points"
         units = self.difference.seeds
         count = f"{units} {unit}" if units == 1 else f"{units} {unit}s"
         needs = f"about {self.seeds_needed}" if self.seeds_needed else f"more than {MAX_SEEDS:,}"
         if self.identical:
-            same = f"all {self.difference.n} inversions of {count} score the same"
+            same = f"all {alike or f'{self.difference.n} inversions'} of {count} score the same"
             if not (margin or self.exact):
                 return f"no difference shown: {same}; {NOT_ASKED}"
             if self.verdict == "equivalent":

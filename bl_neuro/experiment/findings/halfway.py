@@ -180,7 +180,7 @@ def _compared(
                     first=pair.first,
                     second=pair.second,
                     verdict=verdict_of(verdict),
-                    sentence=verdict.described(unit),
+                    sentence=verdict.described(unit, alike="runs"),  # traces hold the means of runs
                 )
             )
     return compared

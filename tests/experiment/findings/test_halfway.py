@@ -91,6 +91,12 @@ def test_substrates_that_are_equal_at_the_end_differ_halfway() -> None:
     assert np.sign(confidence.verdict.difference.value) == 1
 
 
+def test_runs_that_agree_are_not_said_to_agree_in_every_inversion() -> None:
+    hit = halfway({"snntorch": [EARLY] * 2, "loihi": [EARLY] * 2}).comparisons[0]
+    assert hit.verdict.identical
+    assert "all runs of 2 seeds score the same" in hit.sentence
+
+
 def test_the_floor_is_the_highest_of_what_is_known() -> None:
     finding = halfway({"loihi": [[0.0, 0.6, 0.8, 1.0, 1.0]] * 3}, (control(0.4), control(0.3)))
     assert (finding.floor, finding.floor_of) == (0.4, "the null control on loihi, shuffled labels")
