@@ -19,7 +19,7 @@ from bl_neuro.data.encoders import rate_encode
 from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cell_tools import Tools
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.findings.membership import MembershipReplay
+from bl_neuro.experiment.findings.membership import MembershipReplay, membership_findings
 from bl_neuro.experiment.findings.models import Findings
 from bl_neuro.experiment.measures import ANSWERS, MEMBER, MEMBERSHIP
 from bl_neuro.experiment.membership_part import MemberReplayPart
@@ -269,6 +269,15 @@ def test_findings_compare_deployments_and_survive_json(findings: Findings) -> No
     assert Findings.from_json(findings.to_json()).membership == membership
     assert findings.rows == []
     assert findings.evaluators == []
+
+
+def test_deployments_whose_answers_are_lost_have_no_rows(audit: Audit) -> None:
+    lost = {cell.address for cell in of_kind(audit, "answers", substrate="loihi")}
+    left = {address: measured for address, measured in measures_of(audit).items() if address not in lost}
+    found = membership_findings(audit.experiment, audit.cells, left, audit.store, {})
+    assert found is not None
+    assert {row.substrate for row in found.rows} == {"ann"}
+    assert found.comparisons
 
 
 def test_the_answer_the_page_and_the_table_are_about_membership(audit: Audit, findings: Findings) -> None:

@@ -14,7 +14,7 @@ from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.conversion import difference_of, mean_of
 from bl_neuro.experiment.findings.estimates import Count, Finding, Fraction, Mean, Number
 from bl_neuro.experiment.measures import ANSWERS, MEMBER_REPLAY, MEMBERSHIP, Measures
-from bl_neuro.experiment.membership_measures import SeparationMeasures
+from bl_neuro.experiment.membership_measures import AnswersMeasures, SeparationMeasures
 from bl_neuro.experiment.membership_part import MembershipPart
 from bl_neuro.experiment.membership_results import AUC, TPR_AT_1, read_crossed
 from bl_neuro.experiment.store import Store
@@ -116,7 +116,13 @@ def membership_findings(
     finished = MEMBERSHIP.finished(cells, measures)
     if part is None or not finished:
         return None
-    rows = [_row(cell, measured, one, measures) for cell, measured in finished for one in measured.attacks]
+    rows = [
+        _row(cell, measured, one, asked)
+        for cell, measured in finished
+        for one in measured.attacks
+        # none if their results are damaged or deleted, which the next run makes good
+        if (asked := [answers for _, answers in ANSWERS.finished(cell.needs[: one.targets], measures)])
+    ]
     return MembershipFindings(
         networks=part.networks,
         samples=finished[0][1].samples,
@@ -141,8 +147,7 @@ def _replays(cells: Sequence[Cell], measures: Measures) -> list[MembershipReplay
     ]
 
 
-def _row(cell: Cell, measured: Any, one: SeparationMeasures, measures: Measures) -> MembershipRow:
-    asked = [answers for _, answers in ANSWERS.finished(cell.needs[: one.targets], measures)]
+def _row(cell: Cell, measured: Any, one: SeparationMeasures, asked: Sequence[AnswersMeasures]) -> MembershipRow:
     reveals = cell.facts["reveals"]
     means = {name: _mean(getattr(one, name), one.targets, measured.samples) for name in _INTERVALS}
     return MembershipRow(
