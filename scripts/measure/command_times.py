@@ -3,10 +3,10 @@
     python scripts/measure/command_times.py [--runs 5] [--against COMMIT] [COMMAND ...]
 
 COMMAND: help, inspect, export, doctor, attack-help, attack, attack-net, serve or serve-net; all by default. `attack` is
-measured until its first query, `serve` until it is ready, both with a file of bl-neuro and with a `.net` file. Prints medians: seconds of real time, seconds of processor time, which other processes on the
-machine disturb less, and the largest resident memory of one process in MB. --against: measures a worktree of another
-commit in turn with this one, and prints before, after and their ratio. A first run of every command is not counted: it
-compiles.
+measured until its first query, `serve` until it is ready, both with a file of bl-neuro and with a `.net` file. Prints
+medians: seconds of real time, seconds of processor time, which other processes on the machine disturb less, and the
+largest resident memory of one process in MB. --against: measures a worktree of another commit in turn with this one,
+and prints before, after and their ratio. A first run of every command is not counted: it compiles.
 """
 
 from __future__ import annotations
