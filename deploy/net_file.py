@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.arrays import FloatArray, IntArray
-from bl_neuro.deploy.loihi_weights import survives_encoding
 from bl_neuro.deploy.net_reader import KEY as NOTE
 from bl_neuro.deploy.net_reader import note_of
 from bl_neuro.deploy.net_values import netx_problems
@@ -26,47 +25,29 @@ from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.network import Network
 from bl_neuro.sigma_delta import SIGMA_DELTA, Delta, Sigma, SigmaDelta
 
-NOT_REPLICABLE = "only dense layers whose encoding does not change when zeros are added can be replicated in one file"
 
-
-def write_net(fixed: FixedPointNetwork, path: str | Path, replicas: int = 1) -> None:
+def write_net(fixed: FixedPointNetwork, path: str | Path) -> None:
     """Writes `fixed` as a `.net` file, atomically.
-
-    replicas: number of independent copies of a dense network to write into one file (block-diagonal weights).
 
     Raises:
         ModelFileError: the file cannot be written.
-        Unsupported: netx would not read this network exactly, or replicas of it would not be exact.
+        Unsupported: netx would not read this network exactly.
     """
-    if replicas > 1 and not can_replicate(fixed):
-        raise Unsupported(f"replicas: {NOT_REPLICABLE}")
     network = _without_idle_flattens(fixed.as_loihi)
     problems = netx_problems(network)
     if problems:
         raise Unsupported("netx cannot read this network: " + "; ".join(problems))
     try:
         with atomic_path(path) as temporary:
-            temporary.write_bytes(hdf5_image(lambda file: _fill(file, network, replicas)))
+            temporary.write_bytes(hdf5_image(lambda file: _fill(file, network)))
     except OSError as error:
         raise ModelFileError(f"{path}: could not be written ({error})") from error
 
 
-def _fill(file: Any, network: Network, replicas: int) -> None:
-    for index, block in enumerate(_blocks(network, replicas)):
+def _fill(file: Any, network: Network) -> None:
+    for index, block in enumerate(_blocks(network)):
         _write_group(file.create_group(f"layer/{index}"), block)
-    if replicas == 1:
-        file.create_dataset(NOTE, data=np.frombuffer(note_of(network), np.uint8))
-
-
-def can_replicate(fixed: FixedPointNetwork) -> bool:
-    """Whether block-diagonal copies compute the same: plain dense layers whose encoding does not depend on zeros."""
-    return all(
-        isinstance(layer.source, Dense)
-        and layer.source.delay is None
-        and layer.source.recurrent is None
-        and survives_encoding(np.append(layer.weight, 0)[None, :])
-        for layer in fixed.layers
-    )
+    file.create_dataset(NOTE, data=np.frombuffer(note_of(network), np.uint8))
 
 
 def _without_idle_flattens(network: Network) -> Network:
@@ -77,31 +58,30 @@ def _without_idle_flattens(network: Network) -> Network:
     return Network(network.input_shape, layers, network.readout, network.arithmetic)
 
 
-def _blocks(network: Network, replicas: int) -> list[dict[str, Any]]:
+def _blocks(network: Network) -> list[dict[str, Any]]:
     blocks: list[dict[str, Any]] = []
-    if len(network.input_shape) == 3 and network.input_kind == "spikes" and replicas == 1:
+    if len(network.input_shape) == 3 and network.input_kind == "spikes":
         blocks.append({"type": "input", "shape": np.array(network.input_shape)})
     for layer, shape in zip(network.layers, network.shapes):
         if isinstance(layer, Flatten):
-            if replicas == 1:  # otherwise the input is already flat
-                blocks.append({"type": "flatten", "shape": np.array(shape)})
+            blocks.append({"type": "flatten", "shape": np.array(shape)})
         elif isinstance(layer, SPIKING):
-            blocks.append(_spiking_block(layer, shape, replicas))
+            blocks.append(_spiking_block(layer, shape))
     return blocks
 
 
-def _spiking_block(layer: Input | Dense | Conv, shape: Shape, replicas: int) -> dict[str, Any]:
-    block: dict[str, Any] = {"shape": np.array(shape) * ([replicas] + [1] * (len(shape) - 1))}
+def _spiking_block(layer: Input | Dense | Conv, shape: Shape) -> dict[str, Any]:
+    block: dict[str, Any] = {"shape": np.array(shape)}
     if not never_fires(layer):
-        block |= _neuron_group(layer.neuron, shape, replicas)
+        block |= _neuron_group(layer.neuron, shape)
     if isinstance(layer, Input):
         drive = {"weight": int(layer.weight.item()), "bias": int(layer.bias.item())}
         return block | {"type": "input"} | drive
     if np.any(getattr(layer.neuron, "bias", 0)):
-        bias = _laid_out(layer.neuron.bias, shape, replicas)
+        bias = _laid_out(layer.neuron.bias, shape)
         block["bias"] = np.full(shape[:1], bias) if len(shape) == 3 and np.ndim(bias) == 0 else bias  # else netx fails
     if isinstance(layer, Dense):
-        return block | _dense_block(layer, replicas)
+        return block | _dense_block(layer)
     return block | _conv_block(layer)
 
 
@@ -116,13 +96,13 @@ def never_fires(layer: Layer) -> bool:
     return all(bool((value == expected).all()) for value, expected in zip(values, (THRESHOLD_MAX, 0.0, 1.0)))
 
 
-def _neuron_group(neuron: Any, shape: Shape, replicas: int) -> dict[str, Any]:
+def _neuron_group(neuron: Any, shape: Shape) -> dict[str, Any]:
     if isinstance(neuron, SIGMA_DELTA):
         return _sigma_delta_group(neuron)
     return {
         "neuron/type": "CUBA",
-        "neuron/iDecay": _laid_out(neuron.current_decay * DECAY_ONE, shape, replicas),
-        "neuron/vDecay": _laid_out(neuron.voltage_decay * DECAY_ONE, shape, replicas),
+        "neuron/iDecay": _laid_out(neuron.current_decay * DECAY_ONE, shape),
+        "neuron/vDecay": _laid_out(neuron.voltage_decay * DECAY_ONE, shape),
         "neuron/vThMant": int(neuron.threshold.flat[0]),
         "neuron/refDelay": 1,
         "neuron/gradedSpike": False,
@@ -135,13 +115,13 @@ def _sigma_delta_group(neuron: Delta | SigmaDelta | Sigma) -> dict[str, Any]:
     return {"neuron/type": "SDNN", "neuron/activation": "relu", "neuron/vThMant": int(neuron.threshold.item())}
 
 
-def _dense_block(layer: Dense, replicas: int) -> dict[str, Any]:
+def _dense_block(layer: Dense) -> dict[str, Any]:
     weight = layer.weight.astype(np.int64)
     block: dict[str, Any] = {
         "type": "dense" if layer.recurrent is None else "dense_rec",
-        "weight": _block_diagonal(weight, replicas) if replicas > 1 else weight,
-        "inFeatures": weight.shape[1] * replicas,
-        "outFeatures": weight.shape[0] * replicas,
+        "weight": weight,
+        "inFeatures": weight.shape[1],
+        "outFeatures": weight.shape[0],
     }
     if layer.recurrent is not None:
         block["weight_rec"] = layer.recurrent.astype(np.int64)
@@ -176,22 +156,14 @@ def _conv_block(layer: Conv) -> dict[str, Any]:
     }
 
 
-def _laid_out(values: FloatArray, shape: Shape, replicas: int) -> Any:
+def _laid_out(values: FloatArray, shape: Shape) -> Any:
     """A parameter in netx's layout: a plain number, one value per channel, or one per neuron with channels last."""
     whole = np.round(values).astype(np.int64)
     if values.size == 1:
         return int(whole.item())
     if len(shape) == 3:
         return whole.ravel() if whole.size == shape[0] else whole.transpose(2, 1, 0)
-    return np.tile(whole, replicas)
-
-
-def _block_diagonal(weight: IntArray, replicas: int) -> IntArray:
-    rows, columns = weight.shape
-    result = np.zeros((replicas, rows, replicas, columns), dtype=np.int64)
-    index = np.arange(replicas)
-    result[index, :, index, :] = weight
-    return result.reshape(replicas * rows, replicas * columns)
+    return whole
 
 
 def _write_group(group: Any, block: dict[str, Any]) -> None:

@@ -32,8 +32,8 @@ class LavaBackend(Backend):
     Options:
         deadline_s: seconds allowed for the answer to one sample before the simulation is considered hung (default 60).
             Sigma-delta networks have 1 s more per 2,000 neurons, since Lava clears their states one by one.
-        replicas: number of copies of the network in one simulation, which process different samples in parallel; chosen
-            by size by default, 1 for convolutions, delays, recurrent synapses and input neurons.
+        replicas: number of samples that one simulation processes at once, at most 256; by default chosen by the sizes
+            of batches, at most 32. 1 for convolutions, delays, recurrent synapses and input neurons.
         runtimes: number of parallel simulations; by default at most one per core, and only as many as the number of
             samples justifies.
         python: path of the interpreter that has Lava; by default the environment variable BL_NEURO_LAVA_PYTHON, else

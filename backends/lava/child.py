@@ -3,7 +3,7 @@
 It reads frames from standard input and answers on the original standard output (Lava's own output is redirected to
 standard error). A frame is 4 bytes of header length (big endian), the header as JSON, and `bytes` bytes of payload:
 
-    {"op": "open", "net": path, "steps": T, "layers": bool, "sparse": bool, "start": "aligned" or "cold",
+    {"op": "open", "net": path, "steps": T, "layers": bool, "samples": B, "start": "aligned" or "cold",
      "units": indices of blocks}                    ->  {"actors": process ids of the simulation}
     {"op": "run", "states": bool} + one sample, (T, *lava input shape), uint8 spikes or int32 currents
                                                     ->  {"shapes": [...], "graded": bool, "states": [[...], ...]} + one

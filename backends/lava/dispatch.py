@@ -103,12 +103,12 @@ class Layout:
         if self._images:
             return np.ascontiguousarray(values[:, 0].transpose(0, 3, 2, 1)).tobytes()
         steps, samples = values.shape[:2]
-        padded = np.zeros((steps, self.replicas, int(np.prod(values.shape[2:]))), values.dtype)
-        padded[:, :samples] = values.reshape(steps, samples, -1)
+        padded = np.zeros((steps, int(np.prod(values.shape[2:])), self.replicas), values.dtype)
+        padded[..., :samples] = values.reshape(steps, samples, -1).transpose(0, 2, 1)
         return padded.tobytes()
 
     def apart(self, values: IntArray, shape: Shape) -> IntArray:
         """Values of all replicas' neurons, (N, *lava shape), as (N, replicas, *shape)."""
         if len(shape) == 3:
             return values.transpose(0, 3, 2, 1)[:, None]
-        return values.reshape(len(values), self.replicas, *shape)
+        return values.reshape(len(values), *shape, self.replicas).transpose(0, 2, 1)

@@ -30,6 +30,9 @@ import numpy as np
 SHARED_MEMORY = "/dev/shm"
 STATES = {"Delta": ("act", "residue"), "SigmaDelta": ("sigma", "act", "residue"), "Sigma": ("sigma",)}
 """State variables of neurons by their process; those of all other processes are u and v."""
+CHANNEL_MESSAGES = 4
+"""Messages that fit into a channel between processes of a simulation for several samples: Lava has 64, of which one
+time step never fills more than two."""
 SEMAPHORES_OF_A_CHANNEL, OTHER_SEMAPHORES = 3, 8
 """Approximate, of lava-nc 0.10."""
 
@@ -98,7 +101,7 @@ def opened(header: dict[str, Any], failed: Any) -> tuple[Simulation, list[int]]:
     threading.Thread(target=_watch_the_start, args=(actors, ready, failed), daemon=True).start()
     try:
         simulation = Simulation(
-            netx, header["net"], header["steps"], header["layers"], header["sparse"], header["start"], header["units"]
+            netx, header["net"], header["steps"], header["layers"], header["samples"], header["start"], header["units"]
         )
     finally:
         ready.set()
@@ -116,16 +119,17 @@ def _watch_the_start(actors: list[Any], ready: threading.Event, failed: Any) -> 
 class Simulation:
     """A running network.
 
-    steps: T. layers: whether to record all layers. sparse: netx's `sparse_fc_layer`. start: see the module. units:
-    indices of blocks of sigma-delta neurons without ReLU, which netx does not know.
+    steps: T. layers: whether to record all layers. samples: number of samples that are processed at once, see
+    `_process_together`. start: see the module. units: indices of blocks of sigma-delta neurons without ReLU, which
+    netx does not know.
     """
 
     def __init__(
-        self, netx: Any, net: str, steps: int, layers: bool, sparse: bool, start: str, units: list[int]
+        self, netx: Any, net: str, steps: int, layers: bool, samples: int, start: str, units: list[int]
     ) -> None:
         from lava.magma.core.run_configs import Loihi2SimCfg
 
-        make = partial(netx.hdf5.Network, net_config=net, sparse_fc_layer=sparse)
+        make = partial(netx.hdf5.Network, net_config=net, sparse_fc_layer=samples > 1)
         self.network = make()
         self.current = not hasattr(self.network.layers[0], "synapse")
         self.lags = [index + (not self.current) for index in range(len(self.network.layers))]
@@ -138,8 +142,8 @@ class Simulation:
         self.blocks = self.network.layers
         for index in units:
             self.blocks[index].neuron.proc_params.overwrite("act_mode", 0)
-        if sparse:
-            _multiply_messages(self.blocks)
+        if samples > 1:
+            _process_together(self.blocks, samples)
         self.clears = {} if resets_itself else _variables_to_clear(self.blocks, self.lags, start)
         self.fresh = True
         last = len(self.blocks) - 1
@@ -157,7 +161,8 @@ class Simulation:
         pipes = [self.inputs, *(port for port, _, _ in self.outputs)]
         for port in pipes:
             port.flag_external_pipe(buffer_size=self.period + 1)
-        executable = self.network.compile(Loihi2SimCfg(select_tag="fixed_pt"))
+        channels = {"pypy_channel_size": CHANNEL_MESSAGES} if samples > 1 else {}
+        executable = self.network.compile(Loihi2SimCfg(select_tag="fixed_pt"), channels)
         check_shared_memory(shared_memory_of(executable, [(port.shape, self.period + 1) for port in pipes]))
         self.network.create_runtime(executable=executable)
 
@@ -279,15 +284,25 @@ def _buffer(synapse: Any) -> Any:
     return synapse.a_buff if hasattr(synapse, "a_buff") else synapse.a_buf
 
 
-def _multiply_messages(blocks: list[Any]) -> None:
-    """Makes sparse synapses multiply by their messages, as for graded spikes; a binary spike is the message 1.
+def _process_together(blocks: list[Any], samples: int) -> None:
+    """Makes dense blocks process several samples at once: messages and states are matrices, one column per sample.
 
-    For binary spikes Lava's own model selects the columns that spiked, which takes three times as long as the product
-    with the whole matrix.
+    Lava's sparse synapses multiply their weights by such a message as by a vector, so that all samples share the
+    weights; Lava's neurons have states of any shape. The process models are not changed. A binary spike is the message
+    1: for binary messages the model would select columns of the weights. Weights are stored by column, which this
+    product reads in order.
     """
     for block in blocks:
-        if hasattr(block, "synapse"):
-            block.synapse.num_message_bits.init = 1
+        synapse, neuron = block.synapse, block.neuron
+        for part in (synapse.s_in, synapse.a_out, synapse.a_buff, neuron.a_in, neuron.s_out, neuron.u, neuron.v):
+            part.shape = (*part.shape, samples)
+        for variable in (neuron.bias_mant, neuron.bias_exp):
+            variable.shape = (*variable.shape, samples)
+        for variable in (neuron.du, neuron.dv, neuron.bias_mant, neuron.bias_exp):
+            if np.ndim(variable.init) == 1 and np.size(variable.init) > 1:
+                variable.init = np.asarray(variable.init)[:, None]
+        synapse.num_message_bits.init = 1
+        synapse.weights.init = synapse.weights.init.tocsc()
 
 
 def _widen_currents() -> None:

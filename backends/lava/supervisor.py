@@ -57,7 +57,7 @@ class Plan:
     net: Path
     steps: int
     layers: bool
-    sparse: bool
+    samples: int
     start: Start
     units: tuple[int, ...] = ()
 

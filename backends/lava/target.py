@@ -21,25 +21,19 @@ from bl_neuro.backends.declaration import Declaration, Start
 from bl_neuro.backends.lava.dispatch import Layout, ask_all
 from bl_neuro.backends.lava.graded import values_of
 from bl_neuro.backends.lava.relu import unit_blocks, with_relu
+from bl_neuro.backends.lava.replicas import MAX_REQUESTED_REPLICAS, NOT_REPLICABLE, Replicas, can_replicate
 from bl_neuro.backends.lava.runtime import Runtime
 from bl_neuro.backends.lava.supervisor import Answer, Plan
 from bl_neuro.backends.target import Response, Target
-from bl_neuro.deploy.net_file import NOT_REPLICABLE, can_replicate, write_net
+from bl_neuro.deploy.net_file import write_net
 from bl_neuro.deploy.quantize import FixedPointNetwork, quantize
 from bl_neuro.errors import InputError, SubstrateFailed, Unsupported
 from bl_neuro.layers import Dense
 from bl_neuro.network import Network
 
-MAX_REPLICAS = 32
-REPLICA_VALUES = 2**23
-"""Maximum size of a block-diagonal weight matrix, which netx builds densely before it makes it sparse."""
-MAX_REQUESTED_REPLICA_VALUES = 2**27
-"""The same limit if the user requests replicas: one gigabyte."""
 MAX_RUNTIMES = 64
 CLEARED_PER_S = 2000
 """Neurons of a sigma-delta network whose states Lava sets to zero in a second, with a margin: it sets them singly."""
-ROUNDS_PER_START = 40
-"""Number of rounds for which starting another simulation, which takes seconds, is worthwhile."""
 
 
 @dataclass(frozen=True)
@@ -89,21 +83,21 @@ class LavaTarget(Target):
             raise InputError(f"spare: expected True or False, found {spare!r}")
         self.progress = progress
         self._fixed = quantize(network)
-        self._replicas = _choose_replicas(self._fixed, replicas)
+        requested = _checked_replicas(self._fixed, replicas)
         self._requested_runtimes = _checked_count("runtimes", runtimes, MAX_RUNTIMES)
-        self._layout = Layout(self._fixed, self._replicas)
         self._sample_count = 0
         self._lock = threading.Lock()
         self._running: int | None = None  # the thread whose run is active
         self._folder = Path(tempfile.mkdtemp(prefix="bl-neuro-lava-"))
         self._owner_pid = os.getpid()
         count = self._requested_runtimes or len(os.sched_getaffinity(0))
+        self._replicas = Replicas(self._fixed, requested, count)
         deadline = float(deadline_s) + _clearing_s(self._fixed)
         self._runtimes = [Runtime(self._folder, python, deadline, spare) for _ in range(count)]
         self._finalizer = weakref.finalize(self, _release, self._runtimes, self._folder, self._owner_pid)
         self._net = self._folder / "network.net"
         try:
-            write_net(quantize(with_relu(network)), self._net, self._replicas)
+            write_net(quantize(with_relu(network)), self._net)
         except BaseException:
             self._finalizer()
             raise
@@ -121,7 +115,7 @@ class LavaTarget(Target):
             run_s=sum(runtime.run_s for runtime in self._runtimes),
             restarts=self.restarts,
             runtimes=len(used),
-            replicas=self._replicas,
+            replicas=self._replicas.count,
         )
 
     @property
@@ -151,11 +145,22 @@ class LavaTarget(Target):
     def _answer(self, inputs: Tensor, layers: bool, start: Start, states: bool = False) -> Response:
         if os.getpid() != self._owner_pid:
             raise SubstrateFailed("lava: a target works only in the process that opened it; open another one here")
+        if self._running == threading.get_ident():
+            raise SubstrateFailed("lava: `progress` queried its own target, which is in the middle of a run")
+        with self._lock:
+            self._running = threading.get_ident()
+            try:
+                return self._in_rounds(inputs, layers, self._start(start), states)
+            finally:
+                self._running = None
+
+    def _in_rounds(self, inputs: Tensor, layers: bool, start: Start, states: bool) -> Response:
         steps, batch = inputs.shape[:2]
-        rounds = self._layout.rounds(batch)
-        chosen = self._start(start)
-        plan = Plan(self._net, steps, layers, self._replicas > 1, chosen, unit_blocks(self.network))
-        collected = _Collected(self._fixed, self._layout, (steps, batch), layers, states, chosen)
+        replicas = self._replicas.choose(steps, batch)
+        layout = Layout(self._fixed, replicas)
+        rounds = layout.rounds(batch)
+        plan = Plan(self._net, steps, layers, replicas, start, unit_blocks(self.network))
+        collected = _Collected(self._fixed, layout, (steps, batch), layers, states, start)
 
         def take(number: int, answer: Answer) -> None:
             count = collected.take(number, answer)
@@ -163,19 +168,12 @@ class LavaTarget(Target):
             if self.progress is not None:
                 self.progress(collected.sample_count, batch)
 
-        if self._running == threading.get_ident():
-            raise SubstrateFailed("lava: `progress` queried its own target, which is in the middle of a run")
-        with self._lock:
-            self._running = threading.get_ident()
-            try:
-                ask_all(
-                    self._chosen(plan, rounds),
-                    rounds,
-                    lambda runtime, number, stop: runtime.ask(plan, self._layout.frames(inputs, number), states, stop),
-                    take,
-                )
-            finally:
-                self._running = None
+        ask_all(
+            self._chosen(plan, rounds),
+            rounds,
+            lambda runtime, number, stop: runtime.ask(plan, layout.frames(inputs, number), states, stop),
+            take,
+        )
         return collected.response()
 
     def _start(self, start: Start) -> Start:
@@ -191,7 +189,7 @@ class LavaTarget(Target):
         if self._requested_runtimes is not None:
             return self._runtimes[:limit]
         running = sum(runtime.has(plan) for runtime in self._runtimes)
-        return self._runtimes[: min(limit, max(1, running, rounds // ROUNDS_PER_START))]
+        return self._runtimes[: min(limit, max(1, running, self._replicas.starts_worthwhile(rounds)))]
 
     def _close(self) -> None:
         self._finalizer()
@@ -283,11 +281,8 @@ def _checked_count(name: str, value: int | None, largest: int) -> int | None:
     return value
 
 
-def _choose_replicas(fixed: FixedPointNetwork, requested: int | None) -> int:
-    largest = max(layer.weight.size for layer in fixed.layers)
-    if _checked_count("replicas", requested, max(1, math.isqrt(MAX_REQUESTED_REPLICA_VALUES // largest))) is None:
-        chosen = min(MAX_REPLICAS, math.isqrt(REPLICA_VALUES // largest))
-        return max(1, chosen) if can_replicate(fixed) else 1
-    if requested is not None and requested > 1 and not can_replicate(fixed):
-        raise Unsupported(f"substrate 'lava': replicas {requested}: {NOT_REPLICABLE}; expected 1")
-    return requested or 1
+def _checked_replicas(fixed: FixedPointNetwork, requested: int | None) -> int | None:
+    checked = _checked_count("replicas", requested, MAX_REQUESTED_REPLICAS)
+    if checked is not None and checked > 1 and not can_replicate(fixed):
+        raise Unsupported(f"substrate 'lava': replicas {checked}: {NOT_REPLICABLE}; expected 1")
+    return checked

@@ -2,11 +2,11 @@
 
     python scripts/measure/command_times.py [--runs 5] [--against COMMIT] [COMMAND ...]
 
-COMMAND: help, inspect, export, doctor, attack or serve; all by default. `attack` is measured until its first query,
-`serve` until it is ready. Prints medians: seconds of real time, seconds of processor time, which other processes on the
-machine disturb less, and the largest resident memory of one process in MB. --against: measures a worktree of another
-commit in turn with this one, and prints before, after and their ratio. A first run of every command is not counted: it
-compiles.
+COMMAND: help, inspect, export, doctor, attack-help, attack, attack-net, serve or serve-net; all by default. `attack` is
+measured until its first query, `serve` until it is ready, both with a file of bl-neuro and with a `.net` file. Prints
+medians: seconds of real time, seconds of processor time, which other processes on the machine disturb less, and the
+largest resident memory of one process in MB. --against: measures a worktree of another commit in turn with this one,
+and prints before, after and their ratio. A first run of every command is not counted: it compiles.
 """
 
 from __future__ import annotations
@@ -55,8 +55,11 @@ def commands(model: Path, out: Path) -> dict[str, list[str]]:
         "inspect": [*MODULE, "inspect", str(model)],
         "export": [*MODULE, "export", str(model), str(out / "copy.net"), "--force"],
         "doctor": [*MODULE, "doctor"],
+        "attack-help": [*MODULE, "attack", "--help"],
         "attack": [sys.executable, "-c", FIRST_QUERY, str(model)],
+        "attack-net": [sys.executable, "-c", FIRST_QUERY, str(model.with_suffix(".net"))],
         "serve": [*MODULE, "serve", str(model), *server],
+        "serve-net": [*MODULE, "serve", str(model.with_suffix(".net")), *server],
     }
 
 
@@ -67,6 +70,7 @@ def measured(name: str, command: list[str], tree: Path) -> Usage:
         RuntimeError: the command failed.
     """
     environment = {**os.environ, "PYTHONPATH": str(tree)}
+    is_server = name.startswith("serve")
     began = perf_counter()
     with subprocess.Popen(
         command, cwd=tree, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
@@ -75,14 +79,14 @@ def measured(name: str, command: list[str], tree: Path) -> Usage:
         lines = []
         for line in process.stderr:
             lines.append(line)
-            if name == "serve" and READY in line:
+            if is_server and READY in line:
                 seconds = perf_counter() - began
                 process.terminate()
         _, status, usage = os.wait4(process.pid, 0)
         process.returncode = os.waitstatus_to_exitcode(status)
-    if name != "serve":
+    if not is_server:
         seconds = perf_counter() - began
-    if process.returncode not in ((0, -15, 130, 143) if name == "serve" else (0,)):
+    if process.returncode not in ((0, -15, 130, 143) if is_server else (0,)):
         raise RuntimeError(f"{' '.join(command)} in {tree}: exit code {process.returncode}: {b''.join(lines).decode()}")
     return Usage(seconds, usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
 
@@ -117,6 +121,7 @@ def compare(names: list[str], trees: list[Path], runs: int) -> None:
     with TemporaryDirectory() as folder:
         model = Path(folder) / "model.safetensors"
         bl.save(network(), model)
+        bl.save(network(), model.with_suffix(".net"))
         for name in names:
             command = commands(model, Path(folder))[name]
             usages: list[list[Usage]] = [[] for _ in trees]
@@ -130,12 +135,12 @@ def compare(names: list[str], trees: list[Path], runs: int) -> None:
             if len(figures) > 1:
                 ratios = (after / before for before, after in zip(figures[0], figures[-1]))
                 texts.append("ratios " + " ".join(f"{ratio:.2f}" for ratio in ratios))
-            print(f"{name:8} " + "  |  ".join(texts), flush=True)
+            print(f"{name:11} " + "  |  ".join(texts), flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    names = list(commands(Path(), Path()))
+    names = list(commands(Path("model"), Path()))
     parser.add_argument("commands", nargs="*", metavar="COMMAND", default=[])
     parser.add_argument("--runs", type=int, default=5, help="number of counted runs")
     parser.add_argument("--against", metavar="COMMIT", help="another commit, which is measured as well")

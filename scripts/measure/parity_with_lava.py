@@ -5,8 +5,8 @@
 Random networks (a third convolutional; extreme weights, decays, thresholds, biases, delays), spiking and sigma-delta,
 every network that the lava-dl package ships, and the .net files given as arguments, each with three or more inputs, in
 aligned and cold start: the spikes or graded messages of all layers at every step, the output values, and all states of
-every neuron at the end. Prints counts; exits 1 if anything differs. What is done is kept in --out, and a rerun goes on
-from there.
+every neuron at the end. Dense networks run twice on Lava: sample by sample, and two samples at once. Prints counts;
+exits 1 if anything differs. What is done is kept in --out, and a rerun goes on from there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,10 @@ from typing import Any, get_args
 import numpy as np
 
 import bl_neuro as bl
+from bl_neuro.backends import Response
 from bl_neuro.backends.declaration import Start
+from bl_neuro.backends.lava.replicas import can_replicate
+from bl_neuro.deploy.quantize import quantize
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 from bl_neuro.testing.fixed_point import random_fixed_point
@@ -39,6 +42,8 @@ SHIPPED = {
     "ntidigits/ntidigits.net": 5,
 }
 """Networks in the lava-dl wheel, and how many of their blocks can be held (None: all)."""
+REPLICAS = 2
+"""Samples that Lava processes at once in the second run of a dense network; the third input is a round of its own."""
 DENSITIES = (0.02, 0.3, 1.0)
 Counts = dict[str, int]
 
@@ -60,27 +65,36 @@ def compare(network: bl.Network, seed: int, steps: int) -> Counts:
     counts = {"networks": 1, "convolutional": int(any(isinstance(layer, bl.Conv) for layer in network.layers))}
     counts |= {"inputs": 0, "bins": 0, "spikes": 0, "states": 0, "different_bins": 0, "different_states": 0}
     x = inputs(network, seed, steps)
-    with bl.open_target(network, "loihi") as ours, bl.open_target(network, "lava", replicas=1, runtimes=1) as lava:
-        for start in get_args(Start):
-            expected, actual = lava.run_with_states(x, start=start), ours.run_with_states(x, start=start)
-            counts["inputs"] += x.shape[1]
-            assert expected.layers is not None
-            assert actual.layers is not None
-            assert expected.states is not None
-            assert actual.states is not None
-            for one, other in zip(expected.layers, actual.layers, strict=True):
-                counts["bins"] += one.numel()
-                counts["spikes"] += int((one != 0).sum())
-                counts["different_bins"] += int((one != other).sum())
-            if network.is_sigma_delta:
-                assert expected.membrane is not None
-                assert actual.membrane is not None
-                counts["different_bins"] += int((expected.membrane != actual.membrane).sum())
-            for pair, mine in zip(expected.states, actual.states, strict=True):
-                for one, other in zip(pair, mine, strict=True):
-                    counts["states"] += one.numel()
-                    counts["different_states"] += int((one != other).sum())
+    together = [REPLICAS] if can_replicate(quantize(network)) else []
+    counts["several_samples_at_once"] = len(together)
+    with bl.open_target(network, "loihi") as ours:
+        for replicas in [1, *together]:
+            with bl.open_target(network, "lava", replicas=replicas, runtimes=1) as lava:
+                for start in get_args(Start):
+                    count_differences(
+                        counts, lava.run_with_states(x, start=start), ours.run_with_states(x, start=start)
+                    )
     return counts
+
+
+def count_differences(counts: Counts, expected: Response, actual: Response) -> None:
+    """Adds the bins and states of two responses, and how many of them differ, to `counts`."""
+    assert expected.layers is not None
+    assert actual.layers is not None
+    assert expected.states is not None
+    assert actual.states is not None
+    counts["inputs"] += expected.spikes.shape[1]
+    for one, other in zip(expected.layers, actual.layers, strict=True):
+        counts["bins"] += one.numel()
+        counts["spikes"] += int((one != 0).sum())
+        counts["different_bins"] += int((one != other).sum())
+    if expected.membrane is not None:
+        assert actual.membrane is not None
+        counts["different_bins"] += int((expected.membrane != actual.membrane).sum())
+    for pair, mine in zip(expected.states, actual.states, strict=True):
+        for one, other in zip(pair, mine, strict=True):
+            counts["states"] += one.numel()
+            counts["different_states"] += int((one != other).sum())
 
 
 def shipped() -> Iterator[tuple[str, bl.Network]]:

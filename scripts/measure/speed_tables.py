@@ -73,7 +73,8 @@ def against_lava(result: dict[str, Any]) -> list[str]:
             if other["network"] == row["network"] and other.get("batch", 0) > 1 and other.get("density") == 0.1
         )
         cells = [f"{row['lava'][name]:,.1f} ({ours / row['lava'][name]:,.0f}x)" for name in names]
-        gain = row["lava"]["lava, replicas"] / row["lava"]["lava, streamed"]
+        rate = row["lava"]
+        gain = rate.get("replicas over streamed", rate["lava, replicas"] / rate["lava, streamed"])
         lines.append(f"| {row['network']} | {' | '.join(cells)} | {gain:.1f}x |")
     return [*lines, ""]
 

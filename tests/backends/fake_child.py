@@ -36,14 +36,15 @@ def _actor() -> int:
     return pid
 
 
-def _output(net: str, steps: int, payload: bytes) -> tuple[list[list[int]], bytes]:
-    if not Path(net).is_file():
+def _output(opened: dict[str, Any], payload: bytes) -> tuple[list[list[int]], bytes]:
+    if not Path(opened["net"]).is_file():
         return [[len(payload)]], payload
     import h5py
 
-    with h5py.File(net) as file:
+    steps, samples = opened["steps"], opened["samples"]
+    with h5py.File(opened["net"]) as file:
         last = file[f"layer/{len(file['layer']) - 1}/shape"][()].tolist()
-    return [[steps, *last]], bytes(steps * int(last[0]))
+    return [[steps, *last, samples]], bytes(steps * int(last[0]) * samples)
 
 
 def _run(mode: str, actors: list[int], answer: Any) -> None:
@@ -96,7 +97,7 @@ def main() -> None:
             answer(child.encode_frame({"actors": actors}))
         elif header["op"] == "run":
             _run(mode, actors, answer)
-            shapes, spikes = _output(opened["net"], opened["steps"], payload)
+            shapes, spikes = _output(opened, payload)
             answer(child.encode_frame({"shapes": shapes, "graded": False, "states": []}, spikes))
         elif mode == "stubborn":
             time.sleep(600)

@@ -61,8 +61,8 @@ def test_a_trained_network_spikes_as_on_slayer_in_every_layer() -> None:
     assert expected.layers is not None
     assert actual.layers is not None
     assert isinstance(lava, LavaTarget)
-    assert spikes.shape[1] % lava._replicas > 0, "the last round is not full"
-    assert spikes.shape[1] > lava._replicas > 1
+    assert spikes.shape[1] % lava.timing.replicas > 0, "the last round is not full"
+    assert spikes.shape[1] > lava.timing.replicas > 1
     for number, (ours, wanted) in enumerate(zip(actual.layers, expected.layers)):
         assert ours.equal(wanted), f"layer {number}"
         assert 0 < wanted.mean() < 1
@@ -76,7 +76,7 @@ def test_replicas_change_nothing(replicas: int, batch: int) -> None:
     spikes = random_spikes(network, 20, steps=15, batch=batch)
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava", replicas=replicas) as lava:
         assert isinstance(lava, LavaTarget)
-        assert lava._replicas == replicas
+        assert lava.timing.replicas == replicas
         assert lava.run(spikes).spikes.equal(slayer.run(spikes).spikes)
         assert lava.run(spikes[:, :1]).spikes.equal(slayer.run(spikes[:, :1]).spikes)
 
@@ -102,7 +102,7 @@ def test_weights_of_one_sign(sign: int, zeros: bool, replicas: int | None) -> No
     with bl.open_target(network, "slayer") as slayer, bl.open_target(network, "lava", replicas=replicas) as lava:
         expected, actual = slayer.run(spikes, layers=True), lava.run(spikes, layers=True)
     assert isinstance(lava, LavaTarget)
-    assert (lava._replicas > 1) == (replicas is None)
+    assert (lava.timing.replicas > 1) == (replicas is None)
     assert 0 < expected.spikes.mean() < 1
     assert actual.layers is not None
     assert expected.layers is not None

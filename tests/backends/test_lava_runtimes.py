@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 
 import bl_neuro as bl
-from bl_neuro.backends.lava import target as target_module
+from bl_neuro.backends.lava import replicas as replicas_module
 from bl_neuro.backends.lava.backend import LavaBackend
 from bl_neuro.backends.lava.dispatch import ask_all
 from bl_neuro.backends.lava.supervisor import Answer
@@ -108,7 +108,7 @@ def test_by_default_more_are_started_where_there_is_enough_to_do(
     opened: Callable[..., LavaTarget], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: {0, 1, 2})
-    monkeypatch.setattr(target_module, "ROUNDS_PER_START", 4)
+    monkeypatch.setattr(replicas_module, "ROUNDS_PER_START", 4)
     target = opened(runtimes=None)
     target.run(SPIKES[:, :7])
     assert len(target.pids) == 1

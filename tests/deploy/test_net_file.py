@@ -15,15 +15,15 @@ import pytest
 import bl_neuro as bl
 from bl_neuro.backends import find_backend, missing_reason
 from bl_neuro.deploy import net_file
-from bl_neuro.deploy.net_file import can_replicate, write_net
+from bl_neuro.deploy.net_file import write_net
 from bl_neuro.deploy.quantize import FixedPointNetwork, quantize
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
-from bl_neuro.testing.random_networks import random_conv, random_dense
+from bl_neuro.testing.random_networks import random_dense
 
 
-def written(network: Network, path: Path, replicas: int = 1) -> h5py.File:
-    write_net(quantize(network), path, replicas)
+def written(network: Network, path: Path) -> h5py.File:
+    write_net(quantize(network), path)
     return h5py.File(path)
 
 
@@ -93,27 +93,6 @@ def test_an_image_network_starts_with_its_input_and_lists_channels_last(tmp_path
         assert group["bias"][()].tolist() == first.bias.transpose(2, 1, 0).tolist()
         assert group["neuron/iDecay"][()].tolist() == first.current_decay.transpose(2, 1, 0).tolist()
         assert group["neuron/vDecay"][()].tolist() == first.voltage_decay.tolist()
-
-
-def test_replicas_are_blocks_on_the_diagonal(tmp_path: Path) -> None:
-    network = random_dense(2, (3, 2))
-    (layer,) = quantize(network).layers
-    assert layer.bias is not None
-    with written(network, tmp_path / "n.net", replicas=3) as file:
-        weight = file["layer/0/weight"][()]
-        assert weight.tolist() == np.kron(np.eye(3, dtype=int), layer.weight).tolist()
-        assert file["layer/0/shape"][()].tolist() == [6]
-        assert file["layer/0/bias"][()].tolist() == [*layer.bias, *layer.bias, *layer.bias]
-        assert (file["layer/0/inFeatures"][()], file["layer/0/outFeatures"][()]) == (9, 6)
-
-
-def test_only_dense_networks_have_replicas(tmp_path: Path) -> None:
-    assert can_replicate(quantize(random_dense(2)))
-    fixed = quantize(random_conv(2))
-    assert not can_replicate(fixed)
-    with pytest.raises(bl.Unsupported, match="replicas: only dense layers"):
-        write_net(fixed, tmp_path / "n.net", replicas=2)
-    assert not list(tmp_path.iterdir())
 
 
 def test_an_error_leaves_the_old_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
