@@ -17,7 +17,7 @@ from bl_neuro.experiment.store import Result, Store
 
 Outcome = dict[str, Any]
 """How a cell ended: {} done, perhaps with "copied" and "warnings" (see `shared_work.Done`), {"failed": why},
-{"died": how} where its worker ended before the cell did, or {"unwritable": why} where no result can be written any more."""
+{"died": how} where its worker ended before the cell did, or {"unwritable": why} where no result can be written."""
 
 
 class WorkerPool(Protocol):
