@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-import bl_neuro
 from bl_neuro.experiment.cells import Cell, content_address
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.missing_material import MissingMaterial
@@ -19,6 +18,8 @@ TRAINED_KINDS = frozenset(
     {"target", "twin", "evaluator", "member", "member_twin", "secret_target", "secret_twin", "secret_reader"}
 )
 """The kinds of cells that train a network, a twin, an evaluator or a reader."""
+ROOT = Path(__file__).parents[1]
+"""The folder of bl_neuro."""
 UNRELATED = (
     "api", "cli", "report", "testing", "remote", "experiment/findings", "experiment/running", "deploy/parity",
     "deploy/serve",
@@ -57,9 +58,8 @@ def environment() -> dict[str, str]:
 def code_digest() -> str:
     """SHA-256 of the code of bl_neuro that a training may use: its Python files except those in `UNRELATED`."""
     digest = hashlib.sha256()
-    root = Path(bl_neuro.__file__).parent
-    for path in sorted(_sources(root)):
-        digest.update(f"{path.relative_to(root).as_posix()}\0".encode())
+    for path in sorted(_sources(ROOT)):
+        digest.update(f"{path.relative_to(ROOT).as_posix()}\0".encode())
         digest.update(hashlib.sha256(path.read_bytes()).digest())
     return digest.hexdigest()
 

@@ -175,7 +175,7 @@ def test_the_code_of_a_key_is_what_trains(tmp_path: Path, monkeypatch: pytest.Mo
     for path in files:
         path.parent.mkdir(exist_ok=True)
         path.write_text("")
-    monkeypatch.setattr(trained_key.bl_neuro, "__file__", str(files[0]))
+    monkeypatch.setattr(trained_key, "ROOT", tmp_path)
     before = trained_key.code_digest()
     files[2].write_text("changed")
     assert trained_key.code_digest() == before
