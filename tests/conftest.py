@@ -17,6 +17,7 @@ from hypothesis import settings
 
 pytest.register_assert_rewrite("bl_neuro.testing")
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # before torch: tests run side by side, one a core
+os.environ["BL_NEURO_CACHE_MIB"] = "0"  # audits share nothing with earlier ones, nor with those of the user
 
 from bl_neuro import AveragePool, Conv, CubaLIF, Dense, Flatten, Network, SumPool  # noqa: E402
 from bl_neuro.backends import find_backend, missing_reason  # noqa: E402

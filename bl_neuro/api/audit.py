@@ -29,6 +29,7 @@ def audit(
     progress: AuditProgress = "auto",
     allow_endpoints: bool = False,
     token_file: str | Path | None = None,
+    cache: bool = True,
 ) -> AuditResult:
     """Runs an experiment and writes a report on how much targets leak, and whether their substrate changes that.
 
@@ -44,7 +45,8 @@ def audit(
     BL_NEURO_DATA by default. progress: "auto" for a progress bar on terminals and in notebooks, a function that is
     called with a `RunState` after each cell, or None. allow_endpoints: whether an experiment file may name endpoints on
     other machines; those of an `Experiment` are allowed. token_file: a file of one line, the token of the endpoints,
-    instead of the environment variables that the experiment names.
+    instead of the environment variables that the experiment names. cache: whether trained networks and evaluators, and
+    the costs of cells, are shared with other runs through the user's cache folder; see docs/audit.md.
 
     Raises:
         ExperimentError: the experiment is missing or invalid; `problems` lists all problems. Or an experiment file
@@ -53,7 +55,7 @@ def audit(
             folder, or it holds an audit of another model or dataset. SubstrateFailed: workers do not start.
     """
     prepared = Audit.of(
-        experiment, _path(out), _path(root), allow_endpoints=allow_endpoints, token_file=_path(token_file)
+        experiment, _path(out), _path(root), allow_endpoints=allow_endpoints, token_file=_path(token_file), cache=cache
     )
     return run_audit(prepared, jobs=jobs, scheduler=scheduler, progress=progress)
 
@@ -86,6 +88,7 @@ def audit_model(
     reset: str | None = None,
     auxiliary: str | Path | None = None,
     baselines: Sequence[str] | None = None,
+    cache: bool = True,
     on_recognised: Callable[[Recognised], object] | None = None,
 ) -> AuditResult:
     """Audits a trained model: attacks it, judged by evaluators that are trained on `data`.
@@ -101,8 +104,8 @@ def audit_model(
     a file of them.
 
     out: folder for the results, by default runs/NAME-FINGERPRINT with the name of the file and the fingerprint of the
-    network. A folder with an audit of another model or dataset is refused. jobs, scheduler, root, progress: as in
-    `audit`.
+    network. A folder with an audit of another model or dataset is refused. jobs, scheduler, root, progress,
+    cache: as in `audit`.
 
     attacks: names, attack objects or tables as in `Experiment`; by default those that declare `audits_models`: v1 and
     v2. An attack given by its name has the settings that suit the dataset. evaluators: kinds or tables; by default
@@ -149,6 +152,7 @@ def audit_model(
         reset=reset,
         auxiliary=auxiliary,
         baselines=baselines,
+        cache=cache,
     ) as (prepared, recognised):
         if on_recognised is not None:
             on_recognised(recognised)
@@ -180,6 +184,7 @@ def plan_audit_model(
     reset: str | None = None,
     auxiliary: str | Path | None = None,
     baselines: Sequence[str] | None = None,
+    cache: bool = True,
     on_recognised: Callable[[Recognised], object] | None = None,
 ) -> AuditPlan:
     """Plans the audit of a model without running or writing anything. Arguments and errors are those of `audit_model`.
@@ -211,6 +216,7 @@ def plan_audit_model(
         reset=reset,
         auxiliary=auxiliary,
         baselines=baselines,
+        cache=cache,
     ) as (prepared, recognised):
         if on_recognised is not None:
             on_recognised(recognised)
@@ -228,7 +234,13 @@ def run_audit(
         findings, pictures = prepared.findings(), prepared.pictures()
         write_report(findings, pictures, prepared.store.folder)
     return AuditResult(
-        findings, prepared.store.folder, tuple(state.failed), len(state.left_out), tuple(state.torn), pictures
+        findings,
+        prepared.store.folder,
+        tuple(state.failed),
+        len(state.left_out),
+        tuple(state.torn),
+        pictures,
+        state.copied,
     )
 
 

@@ -56,12 +56,13 @@ def prepared_model_audit(
     attacks: Sequence[AttackLike] | None = None,
     evaluators: Sequence[str | Table] | None = None,
     auxiliary: str | Path | None = None,
+    cache: bool = True,
     **options: Any,
 ) -> Iterator[tuple[Audit, Recognised]]:
     """Prepares the audit of a model and infers how it encodes its data. options: those of `ModelAudit`.
 
     The folder of results is locked until the block ends, and only then are the caller's objects written to it. plan:
-    writes them to a temporary folder instead, and locks nothing.
+    writes them to a temporary folder instead, and locks nothing. cache: as in `Audit`.
 
     Raises:
         InputError, ExperimentError, DataError, ModelFileError: the model or the data cannot be audited, or they do not
@@ -104,7 +105,7 @@ def prepared_model_audit(
             auxiliary=None if auxiliary is None else _dataset_name(auxiliary, place.folder, files),
         )
         experiment, recognised = model_experiment(request, root)
-        audit = Audit(experiment, place, store, model_command(request))
+        audit = Audit(experiment, place, store, model_command(request), cache=cache)
         store.need_subject(audit.subject)
         files.keep()
         yield audit, recognised

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING
 from bl_neuro.data.registry import dataset_source
 from bl_neuro.errors import DataError
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.cost_estimates import SOURCES, Estimate, Estimates, Source, total
+from bl_neuro.experiment.cost_log import CostLog
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.compute import compared_arithmetics
 from bl_neuro.experiment.findings.estimates import PowerFinding
@@ -21,6 +24,7 @@ from bl_neuro.experiment.missing_material import MissingMaterial
 from bl_neuro.experiment.plan import plan_cells
 from bl_neuro.experiment.running.runner import Costs, run_state
 from bl_neuro.experiment.session import Audit
+from bl_neuro.experiment.trained_cache import TrainedCache
 from bl_neuro.files import expanded
 
 if TYPE_CHECKING:
@@ -32,7 +36,10 @@ COLUMNS = ("kind", "target", "substrate", "attack", "reveals")
 
 @dataclass(frozen=True)
 class PlanRow:
-    """Cells of one kind. seconds_left: with one process; None if no similar cell is finished."""
+    """Cells of one kind. seconds_left: with one process; None if the cost of a cell is not known.
+
+    estimated_from: the sources of the estimates for the cells that are not done; see `AuditPlan.sources`.
+    """
 
     kind: str
     target: str
@@ -42,6 +49,7 @@ class PlanRow:
     cells: int
     done: int
     seconds_left: float | None
+    estimated_from: tuple[Source, ...] = ()
 
 
 @dataclass(frozen=True, repr=False)
@@ -49,11 +57,14 @@ class AuditPlan:
     """The cells of an audit.
 
     seconds_left: estimated time with one process for the cells whose cost is known. unknown: number of remaining cells
-    whose cost is not known. power: the differences between substrates that this plan can detect by inversion;
-    further_power: by membership and planted secrets. margins: of each evaluator, as known so far. families: the
-    comparisons that are tested together. damaged: results that will be computed again. not_run: substrates that are
-    left out, with the reason. missing_data: why the dataset is not available, or None. Without the dataset, all cells
-    are planned, because finished cells cannot be identified.
+    whose cost is not known. sources: number of remaining cells by the source of their estimate: "cache" (their results
+    are in the cache that runs share), "this run" (similar cells of this run are done), "earlier runs" (on this
+    machine), "reference" (another machine, scaled by a calibration of half a second) and "unknown". power: the
+    differences between substrates that this plan can detect by inversion; further_power: by membership and planted
+    secrets. margins: of each evaluator, as known so far. families: the comparisons that are tested together. damaged:
+    results that will be computed again. not_run: substrates that are left out, with the reason. missing_data: why the
+    dataset is not available, or None. Without the dataset, all cells are planned, because finished cells cannot be
+    identified.
     """
 
     experiment: Experiment
@@ -62,6 +73,7 @@ class AuditPlan:
     done: int
     seconds_left: float
     unknown: int
+    sources: dict[Source, int]
     power: tuple[PowerFinding, ...]
     further_power: tuple[MeasurePower, ...]
     margins: tuple[EvaluatorMargin, ...]
@@ -75,7 +87,8 @@ class AuditPlan:
         """The rows as a pandas DataFrame."""
         from pandas import DataFrame
 
-        return DataFrame([vars(row) for row in self.rows], columns=[*COLUMNS, "cells", "done", "seconds_left"])
+        columns = [*COLUMNS, "cells", "done", "seconds_left", "estimated_from"]
+        return DataFrame([vars(row) for row in self.rows], columns=columns)
 
     def __repr__(self) -> str:
         unknown = f" and {self.unknown} cells of unknown cost" if self.unknown else ""
@@ -87,11 +100,15 @@ class AuditPlan:
 
 
 def plan_audit(
-    experiment: str | Path | Experiment, out: str | Path | None = None, *, root: str | Path | None = None
+    experiment: str | Path | Experiment,
+    out: str | Path | None = None,
+    *,
+    root: str | Path | None = None,
+    cache: bool = True,
 ) -> AuditPlan:
     """Plans an audit without running or writing anything. Arguments and errors are those of `bl.audit`."""
     folders = (None if path is None else expanded(path) for path in (out, root))
-    return plan_of(Audit.of(experiment, *folders))
+    return plan_of(Audit.of(experiment, *folders, cache=cache))
 
 
 def plan_of(audit: Audit) -> AuditPlan:
@@ -100,17 +117,21 @@ def plan_of(audit: Audit) -> AuditPlan:
     planned, material, missing_data = _cells(audit)
     state, costs = run_state(planned, audit.store), Costs(audit.store)
     costs.add(cell for cell in planned if cell.address in state.finished)
+    estimates = _estimates(audit, material, costs, state.waiting)
     groups: dict[tuple[str, ...], list[Cell]] = {}
     for cell in planned:
         groups.setdefault(_group(cell), []).append(cell)
     rows = []
     for group, cells in groups.items():
-        waiting = [cell for cell in cells if cell.address not in state.finished]
-        seconds, unknown = costs.total(waiting)
+        waiting = [estimates[cell.address] for cell in cells if cell.address in estimates]
+        seconds, unknown = total(waiting)
         kind, target, substrate, attack, reveals = group
         done, expected = len(cells) - len(waiting), None if unknown else seconds
-        rows.append(PlanRow(kind, target, substrate, attack, reveals, len(cells), done, expected))
-    seconds, unknown = costs.total(state.waiting)
+        used = Counter(estimate.source for estimate in waiting)
+        sources = tuple(source for source in SOURCES if source in used)
+        rows.append(PlanRow(kind, target, substrate, attack, reveals, len(cells), done, expected, sources))
+    seconds, unknown = total(list(estimates.values()))
+    used = Counter(estimate.source for estimate in estimates.values())
     statistics = planned_statistics(
         audit.runnable,
         material,
@@ -127,6 +148,7 @@ def plan_of(audit: Audit) -> AuditPlan:
         done=len(state.finished),
         seconds_left=seconds,
         unknown=unknown,
+        sources={source: used[source] for source in SOURCES if source in used},
         power=tuple(statistics.power),
         further_power=tuple(statistics.further_power),
         margins=tuple(statistics.margins.values()),
@@ -135,6 +157,13 @@ def plan_of(audit: Audit) -> AuditPlan:
         not_run=audit.not_run,
         missing_data=missing_data,
     )
+
+
+def _estimates(audit: Audit, material: Material, costs: Costs, waiting: list[Cell]) -> dict[str, Estimate]:
+    """The estimate of each cell that is not done, by its address."""
+    cache = TrainedCache.of_user() if audit.cache else None
+    estimates = Estimates(material, costs, cache, None if cache is None else CostLog(cache.folder))
+    return {cell.address: estimates.of(cell) for cell in waiting}
 
 
 def _cells(audit: Audit) -> tuple[list[Cell], Material, str | None]:

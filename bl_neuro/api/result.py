@@ -45,7 +45,7 @@ class AuditResult:
 
     findings: all results, as in `results.json`. folder: the folder of the results. failures: cells that failed in this
     run. left_out: number of cells that were not run because they depend on a failed cell. damaged: results that were
-    computed again.
+    computed again. copied: number of trained networks and evaluators that this run copied from the cache.
     """
 
     findings: Findings
@@ -55,6 +55,7 @@ class AuditResult:
     damaged: Sequence[str] = ()
     pictures: CellPictures | None = None
     """Class means and inversions; None for an audit that was loaded from a folder."""
+    copied: int = 0
 
     @property
     def report(self) -> Path:

@@ -16,7 +16,7 @@ from bl_neuro.errors import BlNeuroError, EndpointUnavailable, printable
 
 COMMANDS = (
     "demo", "doctor", "audit", "compare", "attack", "membership", "serve", "train", "data", "inspect", "verify",
-    "export",
+    "export", "cache",
 )  # fmt: skip
 """The modules of the commands, in the order of `bl-neuro --help`. They import what they need when they run."""
 INTERRUPTED = 130

@@ -167,6 +167,13 @@ def audit(
             "names (BL_NEURO_...).",
         ),
     ] = None,
+    cache: Annotated[
+        bool,
+        typer.Option(
+            "--cache/--no-cache",
+            help="Whether trained networks and evaluators are shared with other runs on this machine (see cache).",
+        ),
+    ] = True,
     as_json: Json = False,
 ) -> int:
     """Run an experiment, or audit a model file, and write a report. The exit code is 1 if a cell failed.
@@ -215,11 +222,11 @@ def audit(
     else:
         _refuse({"dataset": dataset, **options}, experiment)
     if plan:
-        print_plan(plan_audit(*audited, out=out, root=root, **options), jobs, as_json)
+        print_plan(plan_audit(*audited, out=out, root=root, cache=cache, **options), jobs, as_json)
         return 0
     if run_audit is bl.audit:
         options |= {"allow_endpoints": allow_endpoints, "token_file": token_file}
-    result = run_audit(*audited, out=out, root=root, jobs=jobs, scheduler=scheduler, **options)
+    result = run_audit(*audited, out=out, root=root, jobs=jobs, scheduler=scheduler, cache=cache, **options)
     print_result(result, as_json)
     return 1 if result.failures or result.left_out else 0
 

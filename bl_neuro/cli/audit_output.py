@@ -24,6 +24,14 @@ from bl_neuro.rounding import fixed
 
 FEW = 5
 """Maximum number of failures of one kind that are listed."""
+SOURCE_WORDS = {
+    "cache": "results in the cache, which are copied,",
+    "this run": "similar cells of this run",
+    "earlier runs": "earlier runs on this machine",
+    "reference": "a reference machine, scaled by a short calibration on this one,",
+    "unknown": "nothing, since no similar cell has been measured,",
+}
+"""Where estimates come from; see `AuditPlan.sources`."""
 ROW = ("target", "substrate", "attack", "reveals")
 
 
@@ -42,6 +50,7 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
                 "cells": plan.cells,
                 "done": plan.done,
                 "seconds_left": None if plan.unknown else plan.seconds_left,
+                "estimated_from": plan.sources,
                 "damaged": list(plan.damaged),
                 "not_run": plan.not_run,
                 "missing_data": plan.missing_data,
@@ -49,15 +58,22 @@ def print_plan(plan: AuditPlan, jobs: int, as_json: bool) -> None:
         )
         return
     table = [
-        [*(getattr(row, name) for name in COLUMNS), str(row.cells), str(row.done), duration(row.seconds_left)]
+        [
+            *(getattr(row, name) for name in COLUMNS),
+            *(str(row.cells), str(row.done), duration(row.seconds_left), ", ".join(row.estimated_from)),
+        ]
         for row in plan.rows
     ]
-    print_table(f"{plan.experiment.name}: the cells", [*COLUMNS, "cells", "done", "time left"], table, len(COLUMNS))
+    columns = [*COLUMNS, "cells", "done", "time left", "estimated from"]
+    print_table(f"{plan.experiment.name}: the cells", columns, table, len(COLUMNS), len(columns) - 1)
     _print_damaged(plan.damaged)
     _print_not_run(plan.not_run)
     if plan.missing_data is not None:
         say(f"The dataset is missing, so it is not known which cells are done: {plan.missing_data}")
     say(f"\n{plan.done} of {plan.cells} cells are done. Time left with one process: {_time_left(plan)}.")
+    if plan.sources:
+        counts = [f"{SOURCE_WORDS[source]} for {many(count, 'cell')}" for source, count in plan.sources.items()]
+        say(f"This is estimated from {'; '.join(counts)}.")
     if jobs > 1:
         say(f"With --jobs {jobs}, at best 1/{jobs} of that time.")
     print_families(plan.families)
@@ -70,7 +86,7 @@ def _time_left(plan: AuditPlan) -> str:
     if not plan.unknown:
         return duration(plan.seconds_left)
     if plan.unknown == plan.cells - plan.done:
-        return "not known, since no similar cell has run yet"
+        return "not known"
     return f"at least {duration(plan.seconds_left)}, and {plan.unknown} cells of kinds that have not run yet"
 
 
@@ -87,6 +103,7 @@ def print_result(result: AuditResult, as_json: bool) -> None:
                 "failures": [{"cell": failure.cell.label, "error": failure.error} for failure in result.failures],
                 "left_out": result.left_out,
                 "damaged": list(result.damaged),
+                "copied": result.copied,
             }
         )
         return
@@ -105,6 +122,9 @@ def print_result(result: AuditResult, as_json: bool) -> None:
     _print_not_run(findings.not_run)
     _print_damaged(result.damaged)
     _print_failures(result)
+    if result.copied:
+        trained = many(result.copied, "trained network or evaluator", "trained networks and evaluators")
+        say(f"{trained} came from the cache")
     say(f"\n{findings.cells.done} of {findings.cells.planned} cells are done: {result.report}")
 
 

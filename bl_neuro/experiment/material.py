@@ -28,6 +28,7 @@ from bl_neuro.experiment.auxiliary_data import Auxiliary, load_auxiliary
 from bl_neuro.experiment.definition import DatasetPart, EndpointPart, Experiment, ModelPart
 from bl_neuro.experiment.overlap import Overlap
 from bl_neuro.experiment.training_data import of_given_target, of_trained_targets
+from bl_neuro.experiment.whole_digest import whole_digest
 from bl_neuro.layers import Input
 from bl_neuro.model_file import load
 from bl_neuro.network import Network
@@ -114,6 +115,11 @@ class Material:
         if self._described is not None and self._described.encoder is not None:
             return self._described.encoder
         return "direct" if self.network is not None and self.network.input_kind == "current" else "rate"
+
+    @cached_property
+    def samples_digest(self) -> str | None:
+        """SHA-256 of all samples, also of events; None for a dataset of a type that is not known."""
+        return whole_digest(self.data)
 
     @property
     def outputs(self) -> list[int]:

@@ -48,6 +48,8 @@ class Audit:
     """The command line of this audit for its report, or None."""
     endpoints_allowed: bool = False
     """Whether endpoints may be on other machines."""
+    cache: bool = True
+    """Whether trained networks and evaluators, and costs, are shared with other runs; see `trained_cache`."""
 
     @classmethod
     def of(
@@ -58,25 +60,27 @@ class Audit:
         *,
         allow_endpoints: bool = False,
         token_file: Path | None = None,
+        cache: bool = True,
     ) -> Audit:
         """The audit of a built-in experiment (by name), of an experiment file, or of an `Experiment`.
 
         out: folder of the results, runs/NAME by default. root: folder of downloaded datasets, BL_NEURO_DATA by default.
         Relative paths start at the working directory for an `Experiment`, and at the folder of an experiment file.
         allow_endpoints: whether an experiment file may name endpoints on other machines; an `Experiment` may.
-        token_file: a file with the token of the endpoints, instead of environment variables.
+        token_file: a file with the token of the endpoints, instead of environment variables. cache: whether trained
+        networks and evaluators are shared with other runs.
 
         Raises:
             ExperimentError: there is no such experiment, or it is invalid.
         """
         if isinstance(experiment, Experiment):
             place = Place(Path.cwd(), root, token_file)
-            return cls(experiment, place, Store(out or RUNS / experiment.name), endpoints_allowed=True)
+            return cls(experiment, place, Store(out or RUNS / experiment.name), endpoints_allowed=True, cache=cache)
         path = experiment_path(str(experiment))
         read = read_experiment(path)
         words = ["bl-neuro", "audit", portable_path(str(experiment)), *["--allow-endpoints"] * allow_endpoints]
         place = Place(path.parent.absolute(), root, token_file)
-        return cls(read, place, Store(out or RUNS / read.name), shlex.join(words), allow_endpoints)
+        return cls(read, place, Store(out or RUNS / read.name), shlex.join(words), allow_endpoints, cache)
 
     @cached_property
     def not_run(self) -> dict[str, str]:
@@ -153,6 +157,7 @@ class Audit:
             "root": None if self.place.root is None else str(self.place.root.absolute()),
             "token_file": None if self.place.token_file is None else str(self.place.token_file.absolute()),
             "out": str(self.store.folder.absolute()),
+            "cache": self.cache,
         }
 
     def findings(self) -> Findings:

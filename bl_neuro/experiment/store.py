@@ -46,11 +46,12 @@ MARK = "bl-neuro-"
 
 @dataclass(frozen=True)
 class Result:
-    """A stored result. tensors: the file of its network, evaluator or inversions, or None."""
+    """A stored result. tensors: the file of its network, evaluator or inversions, or None; digest: its SHA-256."""
 
     definition: dict[str, Any]
     measures: CellMeasures
     tensors: Path | None
+    digest: str | None = None
 
 
 class Times(BaseModel):
@@ -58,6 +59,8 @@ class Times(BaseModel):
 
     seconds: its duration. finished: the time in UTC, ISO 8601. versions: of packages. machine: see
     `provenance.machine`. restarted: descriptions of damaged checkpoints, because of which a training started anew.
+    copied: the time at which the result was copied from the cache that runs share (see `trained_cache`); the other
+    entries are then of the run that computed it.
     """
 
     seconds: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] | None = None
@@ -65,6 +68,7 @@ class Times(BaseModel):
     versions: dict[str, str] = Field(default_factory=dict)
     machine: dict[str, str] = Field(default_factory=dict)
     restarted: list[str] = Field(default_factory=list)
+    copied: str | None = None
 
 
 @dataclass(frozen=True)
@@ -273,7 +277,7 @@ class Store:
             if wanted is not None and _digest(tensors) != wanted:
                 return f"{tensors}: its content does not match its digest"
             measures = model_of(body["definition"]).model_validate(body["measures"])
-            return Result(body["definition"], measures, None if wanted is None else tensors)
+            return Result(body["definition"], measures, None if wanted is None else tensors, wanted)
         except FileNotFoundError as error:
             return None if error.filename == str(path) else f"{error.filename}: missing"
         except OSError as error:

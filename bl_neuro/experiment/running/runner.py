@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,8 +16,8 @@ from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.store import Result, Store
 
 Outcome = dict[str, Any]
-"""How a cell ended: {} done, {"failed": why}, {"died": how} where its worker ended before the cell did, or
-{"unwritable": why} where no result can be written any more."""
+"""How a cell ended: {} done, perhaps with "copied" and "warnings" (see `shared_work.Done`), {"failed": why},
+{"died": how} where its worker ended before the cell did, or {"unwritable": why} where no result can be written."""
 
 
 class WorkerPool(Protocol):
@@ -62,7 +63,8 @@ class RunState:
 
     waiting: cells that are left to run, in order. finished: addresses of all results, including earlier runs. done,
     failed: cells of this run. left_out: cells that depend on a failed cell. torn: damaged results that are computed
-    again. capacity: number of cells that can run at once.
+    again. copied: number of cells of this run whose results came from the cache that runs share. warnings: of the
+    cache, each once. capacity: number of cells that can run at once.
     """
 
     waiting: list[Cell]
@@ -71,6 +73,8 @@ class RunState:
     failed: list[Failure] = field(default_factory=list)
     left_out: list[Cell] = field(default_factory=list)
     torn: list[str] = field(default_factory=list)
+    copied: int = 0
+    warnings: list[str] = field(default_factory=list)
     capacity: int = 1
 
 
@@ -150,7 +154,16 @@ class Runner:
         else:
             self.state.finished.add(cell.address)
             self.state.done.append(cell)
+            self.state.copied += bool(outcome.get("copied"))
+        self._warn(outcome.get("warnings", []))
         self._report()
+
+    def _warn(self, texts: Iterable[str]) -> None:
+        """Shows the warnings of a worker that no worker had before."""
+        for text in texts:
+            if text not in self.state.warnings:
+                self.state.warnings.append(text)
+                warnings.warn(text, stacklevel=2)
 
     def _report(self) -> None:
         self.state.capacity = self.pool.capacity

@@ -1,8 +1,9 @@
 """A process that runs cells for a runner: `python -m bl_neuro.experiment.running.worker`.
 
 It reads lines of JSON: first the task (the experiment and its folders), then addresses of cells to run. It answers each
-line with one line: {} when ready or done, {"failed": why}, or {"unwritable": why} if results cannot be written any
-more. It ends when its input ends, even during a cell, since the run is then over.
+line with one line: {} when ready or done, perhaps with "copied" and "warnings" (see `shared_work.Done`),
+{"failed": why}, or {"unwritable": why} if results cannot be written any more. It ends when its input ends, even during
+a cell, since the run is then over.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
     from bl_neuro.experiment.definition import Experiment
     from bl_neuro.experiment.material import Material, Place
     from bl_neuro.experiment.plan import plan_cells
+    from bl_neuro.experiment.shared_work import SharedWork
     from bl_neuro.experiment.store import Store
     from bl_neuro.experiment.work import Work
 
@@ -54,9 +56,10 @@ def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
     cells = {cell.address: cell for cell in plan_cells(experiment, material)}
     with Work(material, Store(Path(task["out"]))) as work:
         try:
+            shared = SharedWork.of_user(work, task["cache"])
             _answer(answers, {})
             while (line := lines.get()) is not None:
-                _answer(answers, _outcome(work, cells.get(json.loads(line))))
+                _answer(answers, _outcome(shared, cells.get(json.loads(line))))
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a repeated signal does not interrupt the closing of targets
 
@@ -67,14 +70,14 @@ def _outcome(work: Any, cell: Any) -> dict[str, Any]:
     if cell is None:
         return {"failed": "the data or the model changed while the audit ran; run it again"}
     try:
-        work.do(cell)
+        done = work.do(cell)
     except ReportError as error:
         return {"unwritable": str(error)}
     except Exception as error:  # noqa: BLE001 - the other cells go on
         reason = str(error) if isinstance(error, BlNeuroError) else f"{type(error).__name__}: {error}"
         trace = "".join(traceback.format_exc().splitlines(keepends=True)[-LINES_OF_TRACE:])
         return {"failed": reason, "trace": trace}
-    return {}
+    return {name: value for name, value in done._asdict().items() if value}
 
 
 def _answer(answers: TextIO, value: dict[str, Any]) -> None:
