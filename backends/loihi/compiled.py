@@ -95,7 +95,7 @@ def _folder() -> Path | None:
     folder = kernel_folder() or private_copy()
     if folder is None:
         logging.getLogger("bl_neuro").warning(
-            "loihi: its kernels are compiled at every start, which takes up to a minute, since there is no writable "
+            "loihi: its kernels are compiled at every start, which takes about ten seconds, since there is no writable "
             "folder to keep them; set BL_NEURO_CACHE to one"
         )
     return folder

@@ -170,10 +170,11 @@ def run_conv(
     """
     starts, kernel, place, lanes = taps
     guard, bases, rows, pieces, masks, tables, span, width_of_place = lookup
-    neurons = keep_current.size
+    neurons = final_voltage.shape[1]
     drive = np.zeros(neurons + lanes, sums.dtype)
     silent = np.zeros(neurons, sums.dtype)
-    before = np.zeros(neurons, np.int32)
+    before = np.zeros(neurons if voltages.size > 0 else LANES, np.int32)
+    unread = np.empty(LANES, np.int32)
     current = np.empty(neurons, np.int32)
     voltage = np.empty(neurons, np.int32)
     words = frames.shape[2]
@@ -200,9 +201,9 @@ def run_conv(
                 if stride != lanes or wraps:
                     _close_gaps(sums, lanes, stride, places, wraps, drive)
             step_neurons(
-                silent if step < 0 else sums if stride == lanes and not wraps else drive, nothing, left, current,
-                voltage, keep_current, keep_voltage, bias, threshold, memoryless, spikes,
-                (sample * span_steps + step + lead) * width, before, 0,
+                silent if step < 0 else sums if stride == lanes and not wraps else drive, nothing, left,
+                unread if memoryless and step < steps - 1 else current, voltage, keep_current, keep_voltage, bias,
+                threshold, memoryless, spikes, (sample * span_steps + step + lead) * width, before, 0,
             )  # fmt: skip
             if voltages.size > 0:
                 voltages[step + lead, sample] = before

@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.backends.loihi.compiled import compiled
-from bl_neuro.backends.loihi.neuron_kernel import step_neurons
+from bl_neuro.backends.loihi.neuron_kernel import part_of, step_neurons
 from bl_neuro.backends.loihi.rows import EVERYTHING, NOTHING, plan_rows
-from bl_neuro.backends.loihi.vectors import ROW_LANES, add_rows_1, add_rows_2, add_rows_4
+from bl_neuro.backends.loihi.vectors import LANES, ROW_LANES, add_rows_1, add_rows_2, add_rows_4
 
 LISTED = 2**17
 """Number of listed inputs of a block of samples, half a megabyte, which stay in cache."""
@@ -78,8 +78,9 @@ def run_dense(
     starts = np.empty((block, steps, 3), np.int64)
     modes = np.empty((block, steps), np.int8)
     flat, spikes, recorded = weights.reshape(-1), fired.reshape(-1), voltages.reshape(-1)
-    work = np.empty((5, tile), np.int32)
-    sums, current, voltage, silent, unrecorded = work[0], work[1], work[2], work[3], work[4]
+    work = np.empty((4, tile), np.int32)
+    sums, current, voltage, silent = work[0], work[1], work[2], work[3]
+    unrecorded = np.empty(LANES, np.int32)
     silent[:] = 0
     firsts = np.empty(total.size, np.int32)
     records = voltages.size > 0
@@ -90,7 +91,8 @@ def run_dense(
             low = number * tile
             high = low + tile
             first = firsts[low:high]
-            tile_current, tile_voltage, tile_bias = keep_current[low:high], keep_voltage[low:high], bias[low:high]
+            tile_current, tile_voltage = part_of(keep_current, low, high), part_of(keep_voltage, low, high)
+            tile_bias = part_of(bias, low, high)
             for sample in range(begin, last):
                 for place in range(tile):
                     current[place] = 0

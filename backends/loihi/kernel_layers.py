@@ -112,7 +112,10 @@ class KernelTrace:
 
 @dataclass(frozen=True, eq=False)
 class _Neurons:
-    """Parameters of a layer's neurons, each at its position of `width`; the others never spike."""
+    """Parameters of a layer's neurons, each at its position of `width`; the others never spike.
+
+    A parameter that is the same for all neurons has LANES values.
+    """
 
     keep_current: Int32Array
     keep_voltage: Int32Array
@@ -122,9 +125,14 @@ class _Neurons:
 
     @staticmethod
     def of(program: Program, positions: Int32Array, width: int) -> _Neurons:
-        parameters = np.zeros((3, width), np.int32)
-        parameters[:, positions] = program.keep_current, program.keep_voltage, program.bias
-        keep_current, keep_voltage, bias = parameters
+        def placed(values: npt.NDArray[np.int64]) -> Int32Array:
+            if (values == values[0]).all() and (not values[0] or values is not program.bias or len(values) == width):
+                return np.full(LANES, values[0], np.int32)
+            whole = np.zeros(width, np.int32)
+            whole[positions] = values
+            return whole
+
+        keep_current, keep_voltage, bias = map(placed, (program.keep_current, program.keep_voltage, program.bias))
         return _Neurons(keep_current, keep_voltage, bias, np.int32(program.threshold), program.memoryless)
 
 

@@ -65,7 +65,10 @@ def _step(
     typing_context: Any, sums: Any, right: Any, left: Any, current: Any, voltage: Any, keep_current: Any,
     keep_voltage: Any, bias: Any, threshold: Any, memoryless: Any, fired: Any, byte: Any, before: Any, offset: Any,
 ) -> Any:  # fmt: skip
-    """Updates the neurons of int32 arrays, as many as `current` has, a multiple of LANES, for one time step.
+    """Updates the neurons of int32 arrays, as many as `voltage` has, a multiple of LANES, for one time step.
+
+    Of the other arrays, those of LANES values stand for one that repeats them, which saves memory traffic where all
+    neurons are alike, or where nothing that is written will be read.
 
     The drive is (sum >> right) << left; `sums` is int32 or int16. A neuron's spike is a bit of the bytes `fired` from
     `byte` on; its voltage before the reset is written to `before` from `offset` on. memoryless: whether the current
@@ -77,20 +80,24 @@ def _step(
         arrays = Arrays(context, builder, signature, arguments)
         summed, written, bits = arrays.pointer(0), arrays.pointer(12, arguments[13]), arrays.pointer(10, arguments[11])
         places = [arrays.pointer(number) for number in range(3, 8)]
+        size = arrays.length(4)
+        moves = [_moves(builder, arrays.length(number)) for number in (3, 4, 5, 6, 7, 12)]
         shift_right, shift_left, limit = (repeated(builder, arguments[number]) for number in (1, 2, 8))
-        size = arrays.length(3)
 
         def loop(update: _Update) -> None:
             with cgutils.for_range_slice(builder, index(0), size, index(LANES), size.type) as (at, _):
                 total = builder.load(arrays.vector(summed, states, at), align=2)
                 if states != VECTOR:
                     total = builder.sext(total, VECTOR)
-                vectors = [arrays.vector(place, VECTOR, at) for place in places]
-                u, v, keep_u, keep_v, bias = (builder.load(vector, align=4) for vector in vectors)
+                vectors = [
+                    arrays.vector(place, VECTOR, builder.and_(at, move))
+                    for place, move in zip([*places, written], moves, strict=True)
+                ]
+                u, v, keep_u, keep_v, bias = (builder.load(vector, align=4) for vector in vectors[:5])
                 u = update.current(builder.shl(builder.ashr(total, shift_right), shift_left), u, keep_u)
                 v = update.voltage(u, v, keep_v, bias)
                 spikes = builder.icmp_signed(">", v, limit)
-                builder.store(v, arrays.vector(written, VECTOR, at), align=4)
+                builder.store(v, vectors[5], align=4)
                 builder.store(u, vectors[0], align=4)
                 builder.store(builder.select(spikes, splat(0), v), vectors[1], align=4)
                 word = ir.IntType(LANES)
@@ -112,7 +119,19 @@ def _step(
     return signature, generate
 
 
+def _moves(builder: Any, length: Any) -> Any:
+    """All bits set if an array has more than LANES values, else none."""
+    longer = builder.icmp_signed(">", length, ir.Constant(length.type, LANES))
+    return builder.sext(longer, length.type)
+
+
 step_neurons: Any = intrinsic(_step)
+
+
+@compiled(forceinline=True)
+def part_of(values: Any, low: int, high: int) -> Any:
+    """The values of the neurons from `low` to before `high`, of an array that may stand for a longer one."""
+    return values if values.size == LANES else values[low:high]
 
 
 @compiled()
@@ -130,10 +149,11 @@ def run_neurons(
 ) -> None:
     """Runs neurons on sums (T, B, N), int32, which are overwritten with the voltages before the reset.
 
-    The arrays of parameters and final states are padded to a multiple of LANES; fired: (B, T, bytes), uint8.
+    The arrays of parameters and final states are padded to a multiple of LANES, or the former have LANES values for all
+    neurons. fired: (B, T, bytes), uint8.
     """
     steps, batch, width = sums.shape
-    padded = keep_current.size
+    padded = final_current.shape[1]
     current = np.empty(_TILE, np.int32)
     voltage = np.empty(_TILE, np.int32)
     drive = np.zeros(_TILE, np.int32)
@@ -149,9 +169,9 @@ def run_neurons(
                 drive[:used] = sums[step, sample, low : low + used]
                 drive[used:] = 0
                 step_neurons(
-                    drive[:size], nothing, np.int32(left), current[:size], voltage[:size], keep_current[low:high],
-                    keep_voltage[low:high], bias[low:high], threshold, memoryless, fired[sample, step], low // 8,
-                    before, 0,
+                    drive[:size], nothing, np.int32(left), current[:size], voltage[:size],
+                    part_of(keep_current, low, high), part_of(keep_voltage, low, high), part_of(bias, low, high),
+                    threshold, memoryless, fired[sample, step], low // 8, before, 0,
                 )  # fmt: skip
                 sums[step, sample, low : low + used] = before[:used]
             final_current[sample, low:high] = current[:size]
