@@ -25,7 +25,7 @@ _EPSILON = np.float32(1e-8)
 
 
 def _typed_fma(typing_context: Any, left: Any, right: Any, summand: Any) -> Any:
-    """left * right + summand with one rounding."""
+    """The product of two numbers plus a third one, with a single rounding."""
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return builder.fma(*arguments)
@@ -36,7 +36,7 @@ def _typed_fma(typing_context: Any, left: Any, right: Any, summand: Any) -> Any:
 _fma: Any = intrinsic(_typed_fma)
 
 
-@compiled()
+@compiled(error_model="numpy")
 def fire(membrane: Any, spikes: Any, keep: Any) -> None:
     """Neurons (members, T, neurons) with reset to zero. `membrane` contains the drive and is overwritten."""
     voltage = np.empty(BLOCK, np.float32)
@@ -56,7 +56,7 @@ def fire(membrane: Any, spikes: Any, keep: Any) -> None:
                     voltage[place] = _NONE if value > _ONE else value
 
 
-@compiled()
+@compiled(error_model="numpy")
 def hidden_gradient(gradient: Any, membrane: Any, spikes: Any, keep: Any) -> None:
     """Gradient with respect to the drive of neurons (members, T, neurons), in place of that of their spikes."""
     voltage = np.empty(BLOCK, np.float32)
@@ -78,7 +78,7 @@ def hidden_gradient(gradient: Any, membrane: Any, spikes: Any, keep: Any) -> Non
                     slope[place] = kept
 
 
-@compiled()
+@compiled(error_model="numpy")
 def output_gradient(from_rates: Any, from_membrane: Any, membrane: Any, spikes: Any, keep: Any) -> None:
     """Gradient with respect to the drive of the output neurons (members, T, neurons), in place of `from_membrane`.
 
@@ -99,16 +99,16 @@ def output_gradient(from_rates: Any, from_membrane: Any, membrane: Any, spikes: 
                 from_membrane[member, step, place] = kept
 
 
-@compiled()
+@compiled(error_model="numpy")
 def proxy_activation(fraction: Any, values: Any, decay: Any, span: Any) -> None:
-    """Activations of the rate proxy, flat. `fraction` contains the drive and is overwritten by (drive - decay) / span."""
+    """Activations of the rate proxy, flat. `fraction` has the drive; it becomes (drive - decay) / span."""
     for place in range(len(fraction)):
         value = (fraction[place] - decay) / span
         fraction[place] = value
         values[place] = min(max(value, _NONE), _ONE) + _LEAK * min(value, _NONE)
 
 
-@compiled()
+@compiled(error_model="numpy")
 def proxy_gradient(gradient: Any, fraction: Any, span: Any) -> None:
     """Gradient with respect to the drive of the rate proxy, flat, in place of that of its activations."""
     for place in range(len(fraction)):
@@ -118,7 +118,7 @@ def proxy_gradient(gradient: Any, fraction: Any, span: Any) -> None:
         gradient[place] = (inside + below) / span
 
 
-@compiled()
+@compiled(error_model="numpy")
 def rate_code(uniform: Any, images: Any, spikes: Any) -> None:
     """Spikes (T, B) where numbers (T, B) are below the intensity of pixels (B,)."""
     for step in range(len(uniform)):
@@ -126,7 +126,7 @@ def rate_code(uniform: Any, images: Any, spikes: Any) -> None:
             spikes[step, place] = _ONE if uniform[step, place] < images[place] else _NONE
 
 
-@compiled()
+@compiled(error_model="numpy")
 def adamw_moments(gradient: Any, mean: Any, square: Any, scale: Any, first: Any, second: Any, rest: Any) -> None:
     """Updates AdamW's moments of gradients (members, values). first, second, rest: 1 - beta1, beta2 and 1 - beta2.
 
@@ -142,7 +142,7 @@ def adamw_moments(gradient: Any, mean: Any, square: Any, scale: Any, first: Any,
             square[member, place] = _fma(rest * slope, slope, spread * second)
 
 
-@compiled()
+@compiled(error_model="numpy")
 def adamw_weights(weights: Any, mean: Any, root: Any, shrink: Any, correction: Any, size: Any) -> None:
     """Takes one step of AdamW, flat. root: square roots of the second moment.
 

@@ -9,12 +9,15 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from itertools import groupby
+from threading import Event
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
+from bl_neuro.isolation import isolated
 from bl_neuro.training.checkpoint import OPTIMISER_STATE
 from bl_neuro.training.fit import Training
 from bl_neuro.training.lessons import Lessons
@@ -50,12 +53,29 @@ def can_stack(stack: Stack) -> bool:
     return on_cpu and dense and stack.plan.cuba_lif().reset == "zero"
 
 
-def fit_population(members: Sequence[Member]) -> None:
+def fit_population(members: Sequence[Member], threads: int = 1) -> None:
     """Trains all members as `fit` would, those with the same design together, and leaves the best weights in them.
 
     Members that differ in their number of samples, or that continue from different epochs, are trained one after
-    another until they are alike.
+    another until they are alike. threads: number of shares of the members that are trained at the same time. With more
+    than one, PyTorch must be set to one thread.
     """
+    shares = [members[number::threads] for number in range(min(threads, len(members)))]
+    ended = Event()
+    if len(shares) == 1:
+        _fit_share(shares[0], ended)
+    elif shares:
+        with ThreadPoolExecutor(len(shares)) as pool:
+            try:
+                for done in [pool.submit(_fit_share, share, ended) for share in shares]:
+                    done.result()
+            finally:
+                ended.set()  # after an error or Ctrl-C, the others stop at the end of their epochs
+
+
+@isolated
+def _fit_share(members: Sequence[Member], ended: Event) -> None:
+    """Trains members on this thread, until `ended` is set."""
     for member in members:
         _end_phases(member.training)
     while unfinished := [member for member in members if member.training.phase is not None]:
@@ -65,6 +85,8 @@ def fit_population(members: Sequence[Member]) -> None:
             group = list(alike)
             size = _members_at_once(group[0])
             for start in range(0, len(group), size):
+                if ended.is_set():
+                    return
                 _epoch(group[start : start + size])
 
 

@@ -14,7 +14,7 @@ from bl_neuro.isolation import isolated
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.checkpoint import Checkpoint
-from bl_neuro.training.fit import Progress
+from bl_neuro.training.fit import Progress, fit
 from bl_neuro.training.plans import TargetPlan, plan_for
 from bl_neuro.training.stack import Stack
 from bl_neuro.training.stack_training import stack_training

@@ -95,9 +95,7 @@ def _array(parameter: Tensor) -> Any:
     return parameter.detach().cpu().double().numpy()
 
 
-def proxy_inputs(
-    images: npt.NDArray[np.float32], steps: int, rng: np.random.Generator
-) -> npt.NDArray[np.float32]:
+def proxy_inputs(images: npt.NDArray[np.float32], steps: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
     """Inputs of the rate proxy for images in 0..1: with the noise of a rate code of so many steps."""
     spread = np.sqrt(images * (1 - images) / np.float32(steps))
     return np.asarray(images + spread * rng.standard_normal(images.shape, dtype=np.float32))

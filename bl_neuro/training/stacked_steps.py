@@ -43,7 +43,7 @@ class StackedSteps:
     def __init__(self, weights: Sequence[Tensor], moments: Sequence[Moments], step: int, design: TargetDesign) -> None:
         self.weights, self.moments, self.step = list(weights), list(moments), step
         self.gradients = [torch.empty_like(weight) for weight in weights]
-        self.members = len(weights[0])
+        self.members = weights[0].shape[0]
         self.decay = design.voltage_decay
         self._keep = np.float32(1.0) - np.float32(design.voltage_decay)
         self._place, self._span = np.float32(design.voltage_decay), np.float32(1 - design.voltage_decay)
@@ -115,11 +115,12 @@ class StackedSteps:
 
 def product(left: Tensor, right: Tensor, out: Tensor | None = None) -> Tensor:
     """The product of the matrices of each member, (M, rows, columns), with the bits of one product per member."""
+    members = left.shape[0]
     if out is None:
-        out = left.new_empty(len(left), left.shape[1], right.shape[2])
-    if len(left) == 1:
+        out = left.new_empty(members, left.shape[1], right.shape[2])
+    if members == 1:
         torch.mm(left[0], right[0], out=out[0])
-    elif _sums_alike(min(len(left), CHECKED), *(tuple(way) for m in (left, right) for way in (m.shape, m.stride()))):
+    elif _sums_alike(min(members, CHECKED), left.shape[1:], left.stride(), right.shape[1:], right.stride()):
         torch.bmm(left, right, out=out)
     else:
         for one, other, result in zip(left, right, out):
@@ -143,7 +144,7 @@ def _sums_alike(
     generator = torch.Generator().manual_seed(0)
 
     def drawn(shape: tuple[int, ...], strides: tuple[int, ...]) -> Tensor:
-        return torch.empty_strided((members, *shape[1:]), strides).normal_(generator=generator)
+        return torch.empty_strided((members, *shape), strides).normal_(generator=generator)
 
     left, right = drawn(left_shape, left_strides), drawn(right_shape, right_strides)
     single = [torch.mm(_own(one), _own(other)) for one, other in zip(left, right)]
@@ -169,4 +170,4 @@ def _flat(values: Tensor) -> object:
 
 def _steps(values: Tensor, steps: int) -> object:
     """Values (M, T * B, neurons) as an array (M, T, B * neurons)."""
-    return values.view(len(values), steps, -1).numpy()
+    return values.view(values.shape[0], steps, -1).numpy()

@@ -63,13 +63,16 @@ class Lot(NamedTuple):
 
 
 @isolated
-def train_targets(lots: Sequence[Lot], plan: TargetPlan | None = None, *, device: str = "auto") -> list[Network]:
+def train_targets(
+    lots: Sequence[Lot], plan: TargetPlan | None = None, *, device: str = "auto", threads: int = 1
+) -> list[Network]:
     """Trains one target per lot with the same plan, together where this is possible.
 
         first, second = bl.training.train_targets([Lot(mnist.target, seed) for seed in (0, 1)])
 
     Each network is the one that `train_target` trains. Fully connected targets with the canonical neuron are trained
-    together on the CPU, others one after another; see `bl_neuro.training.population`.
+    together on the CPU, others one after another; see `bl_neuro.training.population`. threads: number of groups of them
+    that are trained at the same time; with more than one, PyTorch must be set to one thread.
 
     Raises:
         InputError, DataError: as in `train_target`.
@@ -90,7 +93,7 @@ def train_targets(lots: Sequence[Lot], plan: TargetPlan | None = None, *, device
         else:
             fit(stack, phases, course)
         stacks.append(stack)
-    fit_population(members)
+    fit_population(members, threads)
     return [stack.network() for stack in stacks]
 
 
