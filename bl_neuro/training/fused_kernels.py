@@ -12,13 +12,11 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from bl_neuro.backends.canonical import SLOPE
 from bl_neuro.backends.loihi.compiled import compiled
 
 _F32 = types.float32
 BLOCK = 2048
 """Number of neurons that are simulated over all steps before the next ones: their voltages stay in cache."""
-_SLOPE = np.float32(SLOPE)
 _ONE, _NONE = np.float32(1.0), np.float32(0.0)
 _LEAK = np.float32(0.01)
 _EPSILON = np.float32(1e-8)
@@ -57,8 +55,11 @@ def fire(membrane: Any, spikes: Any, keep: Any) -> None:
 
 
 @compiled(error_model="numpy")
-def hidden_gradient(gradient: Any, membrane: Any, spikes: Any, keep: Any) -> None:
-    """Gradient with respect to the drive of neurons (members, T, neurons), in place of that of their spikes."""
+def hidden_gradient(gradient: Any, membrane: Any, spikes: Any, keep: Any, steepness: Any) -> None:
+    """Gradient with respect to the drive of neurons (members, T, neurons), in place of that of their spikes.
+
+    steepness: the slope k of the surrogate gradient.
+    """
     voltage = np.empty(BLOCK, np.float32)
     members, steps, neurons = membrane.shape
     for member in range(members):
@@ -72,14 +73,14 @@ def hidden_gradient(gradient: Any, membrane: Any, spikes: Any, keep: Any) -> Non
                 fired = spikes[member, step, start : start + size]
                 for place in range(size):
                     kept = (_NONE if fired[place] > _NONE else voltage[place]) * keep
-                    distance = abs(value[place] - _ONE) * _SLOPE + _ONE
+                    distance = abs(value[place] - _ONE) * steepness + _ONE
                     kept = _fma(slope[place], _ONE / (distance * distance), kept)
                     voltage[place] = kept
                     slope[place] = kept
 
 
 @compiled(error_model="numpy")
-def output_gradient(from_rates: Any, from_membrane: Any, membrane: Any, spikes: Any, keep: Any) -> None:
+def output_gradient(from_rates: Any, from_membrane: Any, membrane: Any, spikes: Any, keep: Any, steepness: Any) -> None:
     """Gradient with respect to the drive of the output neurons (members, T, neurons), in place of `from_membrane`.
 
     from_rates (members, neurons): gradient of the spikes of every step.
@@ -92,7 +93,7 @@ def output_gradient(from_rates: Any, from_membrane: Any, membrane: Any, spikes: 
         for step in range(steps - 1, -1, -1):
             for place in range(neurons):
                 kept = (_NONE if spikes[member, step, place] > _NONE else voltage[place]) * keep
-                distance = abs(membrane[member, step, place] - _ONE) * _SLOPE + _ONE
+                distance = abs(membrane[member, step, place] - _ONE) * steepness + _ONE
                 kept = _fma(from_rates[member, place], _ONE / (distance * distance), kept)
                 kept += from_membrane[member, step, place]
                 voltage[place] = kept

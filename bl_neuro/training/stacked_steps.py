@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from bl_neuro.backends.canonical import SLOPE
 from bl_neuro.training.bptt import LOGITS_OF_RATES
 from bl_neuro.training.fit import CLIP
 from bl_neuro.training.fused_kernels import (
@@ -27,6 +28,7 @@ from bl_neuro.training.fused_kernels import (
 )
 from bl_neuro.training.plans import TargetDesign
 
+STEEPNESS = np.float32(SLOPE)
 FIRST, SECOND = 0.9, 0.999
 """AdamW's decay rates, as in PyTorch."""
 Moments = tuple[Tensor, Tensor]
@@ -78,7 +80,7 @@ class StackedSteps:
             if number:
                 gradient = product(gradient, self.weights[number])
                 states = (membranes[number - 1], inputs[number])
-                hidden_gradient(*(_steps(value, steps) for value in (gradient, *states)), self._keep)
+                hidden_gradient(*(_steps(value, steps) for value in (gradient, *states)), self._keep, STEEPNESS)
 
     def update(self, rate: float, weight_decay: float) -> None:
         """Clips the gradients of each member and takes one step of AdamW."""
@@ -109,7 +111,7 @@ class StackedSteps:
         else:
             gradient = torch.zeros_like(membrane)
         states = (_steps(value, steps) for value in (gradient, membrane, spikes))
-        output_gradient(from_rates.flatten(1).numpy(), *states, self._keep)
+        output_gradient(from_rates.flatten(1).numpy(), *states, self._keep, STEEPNESS)
         return gradient
 
 
