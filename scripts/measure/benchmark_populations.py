@@ -6,10 +6,10 @@ The networks of the experiments membership-digits and membership-mnist: their pl
 Each repetition runs every way to train the same members, in turn, in this process:
 
     autograd          one after another by `fit`, PyTorch with one thread; the reference
-    autograd, T       the same, PyTorch with T threads
     alone             one after another by `train_target`, one thread
     together          all of them by `train_targets`, one thread
     together, T       the same, in T threads
+    autograd, T       one after another by `fit`, PyTorch with T threads
 
 Prints the seconds, the median and range of the ratio to the reference in wall-clock and in processor time, the largest
 difference of a weight, and the mean accuracy on the rest of the pool.
@@ -84,13 +84,15 @@ def ways(lots: Sequence[Lot], plan: TargetPlan, threads: int) -> dict[str, Train
         finally:
             torch.set_num_threads(1)
 
-    return {
+    trainers: dict[str, Train] = {
         REFERENCE: lambda: by_autograd(1),
-        f"autograd, {threads}": lambda: by_autograd(threads),
         "alone": lambda: [train_target(lot.data, plan, seed=lot.seed, device="cpu") for lot in lots],
         "together": lambda: train_targets(lots, plan, device="cpu"),
-        f"together, {threads}": lambda: train_targets(lots, plan, device="cpu", threads=threads),
     }
+    if threads > 1:
+        trainers[f"together, {threads}"] = lambda: train_targets(lots, plan, device="cpu", threads=threads)
+        trainers[f"autograd, {threads}"] = lambda: by_autograd(threads)
+    return trainers
 
 
 def measured(lots: Sequence[Lot], rest: Sequence[Samples], plan: TargetPlan, threads: int, repetitions: int) -> None:
