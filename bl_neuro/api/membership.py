@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import torch
 
 from bl_neuro.access import BlackBox
 from bl_neuro.api.membership_result import Calibration, MembershipFacts, MembershipResult
@@ -147,9 +148,10 @@ def train_shadows(
     data = _samples(samples, None, None)
     seed = _seed(seed)
     find_backend(substrate)
+    threads = torch.get_num_threads()
     with one_thread():
         how = plan_for(data) if train is None else train
-        shadows = train_shadow_networks(data, how, expanded(out, "out"), networks, seed, progress)
+        shadows = train_shadow_networks(data, how, expanded(out, "out"), networks, seed, progress, threads)
     return shadows.on(substrate)
 
 

@@ -21,10 +21,13 @@ from bl_neuro.seeding import derived_seed
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.plans import TargetDesign
 from bl_neuro.training.samples_digest import samples_digest
-from bl_neuro.training.trainers import train_by_plan
+from bl_neuro.training.target import Lot
+from bl_neuro.training.trainers import train_all_by_plan, trains_together
 
 TrainFunction = Callable[[Samples, int], Network]
 """A training function of the user: from the samples of one network and a seed to the trained network."""
+GROUP = 16
+"""Number of networks that are trained together, where a plan allows it, and saved when all of them are finished."""
 LEAST_NETWORKS = 8
 """With fewer, too many samples have fewer than two networks on a side."""
 
@@ -36,10 +39,12 @@ def train_shadow_networks(
     networks: int,
     seed: int,
     trained: Callable[[int, int], None] | None = None,
+    threads: int = 1,
 ) -> ShadowModels:
     """The networks of `folder`, of which those that are missing are trained. See `bl_neuro.train_shadows`.
 
-    trained: is called with the number of finished networks and their total.
+    trained: is called with the number of finished networks and their total. threads: number of groups of networks that
+    are trained at the same time, where a plan allows it.
 
     Raises:
         InputError: the folder has shadow networks of another training, or `how` returned no network. DataError,
@@ -51,12 +56,13 @@ def train_shadow_networks(
     need_folder(folder)
     manifest = _manifest(samples, how, folder, count, seed)
     models: list[Network] = []
-    for number in range(count):
+    size = GROUP if isinstance(how, TargetDesign) and trains_together(how) else 1
+    for start in range(0, count, size):
         if trained is not None:
-            trained(number, count)
-        path = folder / manifest.files[number]
-        half = samples.subset(np.flatnonzero(manifest.members[number]))
-        models.append(load(path) if path.exists() else _trained(half, how, path, _seed(seed, number), models[:1]))
+            trained(start, count)
+        group = list(range(start, min(start + size, count)))
+        _train_missing(samples, how, folder, manifest, seed, group, models[:1], threads)
+        models += [load(folder / manifest.files[number]) for number in group]
     if trained is not None:
         trained(count, count)
     return ShadowModels(models, manifest.members[:count], digest=manifest.digest)
@@ -103,20 +109,38 @@ def _seed(seed: int, number: int) -> int:
     return derived_seed(seed, "shadow network", number)
 
 
-def _trained(
-    half: Samples, how: TargetDesign | TrainFunction, path: Path, seed: int, first: Sequence[Network]
-) -> Network:
-    """Trains one network and saves it, unless it does not fit the samples or the first network, if there is one."""
-    checkpoint = Checkpoint(path.with_suffix(".unfinished"))
+def _train_missing(
+    samples: Samples,
+    how: TargetDesign | TrainFunction,
+    folder: Path,
+    manifest: Manifest,
+    seed: int,
+    group: Sequence[int],
+    first: Sequence[Network],
+    threads: int,
+) -> None:
+    """Trains and saves the networks of `group` that have no file, unless they do not fit the samples or the first."""
+    missing = [number for number in group if not (folder / manifest.files[number]).exists()]
+    paths = [folder / manifest.files[number] for number in missing]
+    checkpoints = [Checkpoint(path.with_suffix(".unfinished")) for path in paths]
+    halves = [samples.subset(np.flatnonzero(manifest.members[number])) for number in missing]
+    seeds = [_seed(seed, number) for number in missing]
     if isinstance(how, TargetDesign):
-        network = train_by_plan(half, how, seed, checkpoint)
+        lots = [Lot(half, own, None, kept) for half, own, kept in zip(halves, seeds, checkpoints)]
+        networks = train_all_by_plan(lots, how, threads)
     else:
-        network = how(half, seed)
-        if not isinstance(network, Network):
-            raise InputError(f"train: expected a function that returns a Network, found {type(network).__name__}")
-        _need_fitting(network, half, first)
-    save(network, path)
-    Path(checkpoint.path).unlink(missing_ok=True)
+        networks = [_by_function(how, half, own, first) for half, own in zip(halves, seeds)]
+    for network, path, checkpoint in zip(networks, paths, checkpoints):
+        save(network, path)
+        Path(checkpoint.path).unlink(missing_ok=True)
+
+
+def _by_function(how: TrainFunction, half: Samples, seed: int, first: Sequence[Network]) -> Network:
+    """The network that a function of the user trains."""
+    network = how(half, seed)
+    if not isinstance(network, Network):
+        raise InputError(f"train: expected a function that returns a Network, found {type(network).__name__}")
+    _need_fitting(network, half, first)
     return network
 
 

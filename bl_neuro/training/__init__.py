@@ -13,7 +13,7 @@ from bl_neuro.training.plans import ConvSpec, TargetDesign, TargetPlan, plan_for
 from bl_neuro.training.registry import EVALUATORS
 from bl_neuro.training.slayer_target import train_slayer_target
 from bl_neuro.training.spiking_evaluator import SpikingEvaluator
-from bl_neuro.training.target import measure_accuracy, train_target
+from bl_neuro.training.target import Lot, measure_accuracy, train_target, train_targets
 from bl_neuro.training.trainers import TARGET_TRAINERS, TWIN_TRAINERS
 
 __all__ = [
@@ -30,6 +30,7 @@ __all__ = [
     "Evaluator",
     "EvaluatorSettings",
     "ImageEvaluator",
+    "Lot",
     "NormalisedEvaluator",
     "SpikingEvaluator",
     "TargetDesign",
@@ -46,4 +47,5 @@ __all__ = [
     "train_evaluator",
     "train_slayer_target",
     "train_target",
+    "train_targets",
 ]

@@ -14,7 +14,7 @@ from bl_neuro.seeding import stream
 from bl_neuro.training.bptt import LOGITS_OF_RATES, Forward, spiking_loss
 from bl_neuro.training.checkpoint import Score
 from bl_neuro.training.seen_as_inversions import shifted
-from bl_neuro.training.stack import Stack, proxy_loss
+from bl_neuro.training.stack import Stack, proxy_inputs, proxy_logits
 
 VALIDATION_BATCH = 250
 
@@ -41,12 +41,17 @@ class Lessons:
 
     def as_proxy(self, index: IntArray, rng: np.random.Generator) -> torch.Tensor:
         """Loss of the rate proxy on the samples at `index`."""
-        return proxy_loss(self.stack, self._images(index, rng), self._labels(index), rng)
+        values = torch.from_numpy(self.proxy_values(index, rng)).to(self.device)
+        return F.cross_entropy(proxy_logits(self.stack, values), self.labels(index))
+
+    def proxy_values(self, index: IntArray, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+        """Inputs (B, *input_shape) of the rate proxy for the samples at `index`."""
+        return proxy_inputs(self._images(index, rng), self.plan.steps, rng)
 
     def through_time(self, index: IntArray, rng: np.random.Generator) -> torch.Tensor:
         """Loss of the spiking target on the samples at `index`."""
         answer = self.forward(self.spikes(index, rng, noisy=True))
-        return spiking_loss(*answer, self._labels(index), self.membrane_loss)
+        return spiking_loss(*answer, self.labels(index), self.membrane_loss)
 
     def score(self, index: IntArray, seed: int) -> Score:
         """Accuracy and negative loss of the spiking network, always on the same spikes."""
@@ -56,12 +61,13 @@ class Lessons:
             part = index[start : start + VALIDATION_BATCH]
             with torch.no_grad():
                 rates = self.forward(self.spikes(part, rng, noisy=False))[0].mean(0)
-                labels = self._labels(part)
+                labels = self.labels(part)
                 loss += float(F.cross_entropy(rates * LOGITS_OF_RATES, labels, reduction="sum"))
                 right += int(((rates.argmax(1) == labels) & (rates.amax(1) > 0)).sum())
         return right / len(index), -loss / len(index)
 
-    def _labels(self, index: IntArray) -> torch.Tensor:
+    def labels(self, index: IntArray) -> torch.Tensor:
+        """The labels of the samples at `index`."""
         return torch.from_numpy(self.data.labels[index]).to(self.device)
 
     def spikes(self, index: IntArray, rng: np.random.Generator, noisy: bool) -> torch.Tensor:

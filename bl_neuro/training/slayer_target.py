@@ -14,10 +14,10 @@ from bl_neuro.isolation import isolated
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.checkpoint import Checkpoint
-from bl_neuro.training.fit import Progress
+from bl_neuro.training.fit import Progress, fit
 from bl_neuro.training.plans import TargetPlan, plan_for
 from bl_neuro.training.stack import Stack
-from bl_neuro.training.stack_training import train_stack
+from bl_neuro.training.stack_training import stack_training
 
 PURPOSE = "train slayer target"
 THRESHOLD = 4.0
@@ -48,7 +48,10 @@ def train_slayer_target(
     if plan.neuron != "canonical":
         raise InputError(f"neuron: expected canonical, the only neuron that Loihi supports, found {plan.neuron!r}")
     row = _Row(Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)))
-    train_stack(row.stack, plan, row.run, data, seed=seed, purpose=PURPOSE, progress=progress, checkpoint=checkpoint)
+    _, phases, course = stack_training(
+        row.stack, plan, row.run, data, seed=seed, purpose=PURPOSE, progress=progress, checkpoint=checkpoint
+    )
+    fit(row.stack, phases, course)
     return from_slayer(row.blocks(), data.input_shape)
 
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from bl_neuro.errors import InputError
@@ -96,11 +95,10 @@ def _array(parameter: Tensor) -> Any:
     return parameter.detach().cpu().double().numpy()
 
 
-def proxy_loss(stack: Stack, images: npt.NDArray[Any], labels: Tensor, rng: np.random.Generator) -> Tensor:
-    """Cross-entropy of the rate proxy for images (B, *input_shape), float32 in 0..1."""
-    spread = np.sqrt(images * (1 - images) / np.float32(stack.plan.steps))
-    noisy = images + spread * rng.standard_normal(images.shape, dtype=np.float32)
-    return F.cross_entropy(proxy_logits(stack, torch.from_numpy(noisy).to(labels.device)), labels)
+def proxy_inputs(images: npt.NDArray[np.float32], steps: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Inputs of the rate proxy for images in 0..1: with the noise of a rate code of so many steps."""
+    spread = np.sqrt(images * (1 - images) / np.float32(steps))
+    return np.asarray(images + spread * rng.standard_normal(images.shape, dtype=np.float32))
 
 
 def proxy_logits(stack: Stack, values: Tensor) -> Tensor:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -13,7 +15,7 @@ from bl_neuro.errors import DataError, InputError
 from bl_neuro.seeding import stream
 from bl_neuro.training.bptt import Forward, fire
 from bl_neuro.training.checkpoint import Checkpoint
-from bl_neuro.training.fit import Course, Phase, Progress, fit
+from bl_neuro.training.fit import Course, Phase, Progress
 from bl_neuro.training.lessons import Lessons
 from bl_neuro.training.plans import TargetPlan
 from bl_neuro.training.samples_digest import samples_digest
@@ -26,7 +28,7 @@ START = 64
 """Number of samples for scaling the initial weights if training goes through time only."""
 
 
-def train_stack(
+def stack_training(
     stack: Stack,
     plan: TargetPlan,
     forward: Forward,
@@ -36,12 +38,12 @@ def train_stack(
     purpose: str,
     progress: Progress | None,
     checkpoint: Checkpoint | None,
-) -> None:
-    """Trains `stack` with the plan that it was created from. forward: runs it as a spiking network.
+) -> StackTraining:
+    """What trains `stack` with the plan that it was created from. forward: runs it as a spiking network.
 
     Raises:
-        InputError: the plan does not fit the data, or the checkpoint belongs to another training. DataError: all
-            samples have the same class, or there are too few for a validation part.
+        InputError: the plan does not fit the data. DataError: all samples have the same class, or there are too few
+            for a validation part.
     """
     need_two_classes(data)
     if isinstance(data, EventDataset) and plan.proxy_epochs:
@@ -67,7 +69,15 @@ def train_stack(
         checkpoint=checkpoint,
         facts={**plan.facts(), "data": samples_digest(data)},
     )
-    fit(stack, phases, course)
+    return StackTraining(lessons, phases, course)
+
+
+class StackTraining(NamedTuple):
+    """The samples, phases and course of a training: as a rate proxy, then through time."""
+
+    lessons: Lessons
+    phases: list[Phase]
+    course: Course
 
 
 def _parts(data: Samples, plan: TargetPlan, seed: int) -> tuple[IntArray, IntArray]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 
@@ -15,10 +17,11 @@ from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training.bptt import spiking_forward
 from bl_neuro.training.checkpoint import Checkpoint
-from bl_neuro.training.fit import Progress, find_device
+from bl_neuro.training.fit import Progress, Training, find_device, fit
 from bl_neuro.training.plans import TargetPlan, plan_for
+from bl_neuro.training.population import Member, can_stack, fit_population
 from bl_neuro.training.stack import Stack
-from bl_neuro.training.stack_training import train_stack
+from bl_neuro.training.stack_training import stack_training
 
 PURPOSE = "train target"
 
@@ -46,11 +49,52 @@ def train_target(
         InputError: the plan does not fit the data, or the checkpoint belongs to another training. DataError: all
             samples have the same class, or there are too few for a validation part.
     """
-    plan = plan or plan_for(data)
-    stack = Stack(data.input_shape, data.classes, plan, stream(seed, PURPOSE, 0)).to(find_device(device))
-    forward = partial(spiking_forward, stack)
-    train_stack(stack, plan, forward, data, seed=seed, purpose=PURPOSE, progress=progress, checkpoint=checkpoint)
-    return stack.network()
+    [network] = train_targets([Lot(data, seed, progress, checkpoint)], plan, device=device)
+    return network
+
+
+class Lot(NamedTuple):
+    """The samples of one target, and the seed, progress and checkpoint of its training; see `train_target`."""
+
+    data: Samples
+    seed: int = 0
+    progress: Progress | None = None
+    checkpoint: Checkpoint | None = None
+
+
+@isolated
+def train_targets(
+    lots: Sequence[Lot], plan: TargetPlan | None = None, *, device: str = "auto", threads: int = 1
+) -> list[Network]:
+    """Trains one target per lot with the same plan, together where this is possible.
+
+        first, second = bl.training.train_targets([Lot(mnist.target, seed) for seed in (0, 1)])
+
+    Each network is the one that `train_target` trains. Fully connected targets with the canonical neuron are trained
+    together on the CPU, others one after another; see `bl_neuro.training.population`. threads: number of groups of them
+    that are trained at the same time; with more than one, PyTorch must be set to one thread.
+
+    Raises:
+        InputError, DataError: as in `train_target`.
+    """
+    members: list[Member] = []
+    stacks: list[Stack] = []
+    place = find_device(device)
+    for lot in lots:
+        design = plan or plan_for(lot.data)
+        stack = Stack(lot.data.input_shape, lot.data.classes, design, stream(lot.seed, PURPOSE, 0)).to(place)
+        forward = partial(spiking_forward, stack)
+        lessons, phases, course = stack_training(
+            stack, design, forward, lot.data,
+            seed=lot.seed, purpose=PURPOSE, progress=lot.progress, checkpoint=lot.checkpoint,
+        )  # fmt: skip
+        if can_stack(stack):
+            members.append(Member(stack, lessons, Training(stack, phases, course)))
+        else:
+            fit(stack, phases, course)
+        stacks.append(stack)
+    fit_population(members, threads)
+    return [stack.network() for stack in stacks]
 
 
 BATCH = 256

@@ -9,7 +9,7 @@ A trainer consists of a plan, which is a frozen dataclass of settings, and a fun
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple, TypeVar
 
@@ -21,7 +21,7 @@ from bl_neuro.training.authors_target import AuthorsPlan, train_authors_target
 from bl_neuro.training.authors_twin import AuthorsTwinPlan, train_authors_twin
 from bl_neuro.training.checkpoint import Checkpoint
 from bl_neuro.training.plans import TargetDesign, TargetPlan, declared_plan, plan_for
-from bl_neuro.training.target import train_target
+from bl_neuro.training.target import Lot, train_target, train_targets
 
 Plan = TypeVar("Plan")
 
@@ -81,6 +81,18 @@ def untrained(plan: TargetDesign) -> TargetDesign:
 def train_by_plan(data: Samples, plan: TargetDesign, seed: int, checkpoint: Checkpoint | None = None) -> Network:
     """Trains a target on `data` with the trainer of the plan, on the CPU."""
     return target_trainer(plan.trainer).train(data, plan, seed=seed, device="cpu", checkpoint=checkpoint)
+
+
+def train_all_by_plan(lots: Sequence[Lot], plan: TargetDesign, threads: int = 1) -> list[Network]:
+    """Trains one target per lot as `train_by_plan` does, together if the trainer can; see `trains_together`."""
+    if isinstance(plan, TargetPlan):
+        return train_targets(lots, plan, device="cpu", threads=threads)
+    return [train_by_plan(lot.data, plan, lot.seed, lot.checkpoint) for lot in lots]
+
+
+def trains_together(plan: TargetDesign) -> bool:
+    """Whether targets of a plan are trained faster together: fully connected ones of the default trainer."""
+    return isinstance(plan, TargetPlan) and not plan.conv and plan.neuron == "canonical"
 
 
 def train_twin_by_plan(

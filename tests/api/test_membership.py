@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,12 @@ from bl_neuro.arrays import BoolArray
 from bl_neuro.data import Dataset, load_dataset
 from bl_neuro.data.samples import Samples
 from bl_neuro.errors import DataError, InputError, ModelFileError
+from bl_neuro.experiment.threads import one_thread
 from bl_neuro.leakage.roc import roc_curve
+from bl_neuro.membership import shadow_training
 from bl_neuro.membership.halves import random_half
 from bl_neuro.mitigations import WeightBits
+from bl_neuro.seeding import derived_seed
 from bl_neuro.testing.served import Server
 from bl_neuro.training import TargetPlan, train_target
 
@@ -389,6 +393,28 @@ def test_real_lava(network: bl.Network, data: Any, shadows: bl.ShadowModels, nee
             results.append(bl.attack_membership(box, data.subset(part), STEPS, own, "lira_offline", asks=1))
             assert box.remaining == 0
     assert (results[0].scores == results[1].scores).all()
+
+
+def test_a_killed_training_of_groups_loses_no_finished_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shadow_training, "GROUP", 4)
+    data: Dataset = load_dataset("digits").subset(np.arange(100))  # type: ignore[assignment]
+    plan = replace(PLAN, hidden=(16,), proxy_epochs=2, spiking_epochs=1)
+
+    def killed(done: int, _: int) -> None:
+        if done == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        bl.train_shadows(data, plan, out=tmp_path, networks=8, progress=killed)
+    assert sorted(path.stem for path in tmp_path.glob("*.safetensors")) == [f"shadow-00{n}" for n in range(4)]
+    (tmp_path / "shadow-001.safetensors").unlink()
+    shadows = bl.train_shadows(data, plan, out=tmp_path, networks=8)
+    assert len(list(tmp_path.iterdir())) == 9
+    for number in (1, 6):
+        half = data.subset(np.flatnonzero(shadows.members[number]))
+        with one_thread():
+            single = train_target(half, plan, seed=derived_seed(0, "shadow network", number))
+        assert shadows.networks[number].fingerprint == single.fingerprint
 
 
 @pytest.mark.slow
