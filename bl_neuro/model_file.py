@@ -34,7 +34,7 @@ def save(network: Network, path: str | Path) -> None:
     """Writes `network` atomically, in the format given by the suffix.
 
     `.safetensors` stores it exactly; `.net` quantizes it for Lava, or stores the integers of a network in Loihi's
-    arithmetic; `.nir` is the exchange format NIR.
+    arithmetic; biases of currents become neurons (`bl_neuro.deploy.bias_neurons`). `.nir` is the exchange format NIR.
 
     Raises:
         ModelFileError: the suffix is not one of these, or the file cannot be written.
@@ -45,10 +45,11 @@ def save(network: Network, path: str | Path) -> None:
         raise ModelFileError(f"expected a bl_neuro Network to save, found {type(network).__name__}")
     target = _as_path(path)
     if target.suffix == ".net":
+        from bl_neuro.deploy.bias_neurons import with_bias_neurons
         from bl_neuro.deploy.net_file import write_net
         from bl_neuro.deploy.quantize import quantize
 
-        write_net(quantize(network), target)
+        write_net(quantize(with_bias_neurons(network)), target)
     elif target.suffix == ".nir":
         from bl_neuro.interop.nir_file import write_nir
 
@@ -222,10 +223,10 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
         neuron: Any = _neuron_from_parts(index, entry, arrays)
         if kind == "input":
             return Input(weight, neuron, arrays.pop(f"layers.{index}.input_bias"))
+        extras = {name: arrays.pop(f"layers.{index}.{name}") for name in entry.get("extras", [])}
         if kind == "dense":
-            extras = {name: arrays.pop(f"layers.{index}.{name}") for name in entry.get("extras", [])}
             return Dense(weight, neuron, **extras)
-        return Conv(weight, neuron, entry["stride"], entry["padding"], entry["dilation"], entry["groups"])
+        return Conv(weight, neuron, entry["stride"], entry["padding"], entry["dilation"], entry["groups"], **extras)
     except NetworkError as error:
         raise NetworkError([f"layer {index}: {problem}" for problem in error.problems]) from error
     except (KeyError, TypeError) as error:
