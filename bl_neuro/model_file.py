@@ -23,7 +23,7 @@ from bl_neuro.sigma_delta import sigma_delta_neuron
 from bl_neuro.strangers.safetensors_header import tensor_types
 
 if TYPE_CHECKING:
-    from bl_neuro.interop.nir_nodes import Convention
+    from bl_neuro.interop.nir_values import Convention
 
 FORMAT = "bl-neuro/network/1"
 SUFFIXES = (".net", ".nir", ".safetensors")
