@@ -7,6 +7,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.backends.loihi.program import LayerTrace, Program
 from bl_neuro.backends.target import Response
@@ -49,7 +50,17 @@ def _fired(program: Program, trace: LayerTrace, drive: Tensor) -> tuple[Tensor, 
     ]
     thresholds = program.layer.source.neuron.expanded("threshold", program.shape).reshape(-1)
     threshold = torch.as_tensor(np.where(thresholds > 0, thresholds, 1.0), dtype=drive.dtype, device=drive.device)
-    return differentiable(drive, spikes, membrane, decays[0], decays[1], threshold, "zero")
+    recurrent = None
+    if program.recurrent is not None:
+        weight = program.recurrent / _scale(program, 2)
+        recurrent = torch.as_tensor(weight, dtype=drive.dtype, device=drive.device)
+    return differentiable(drive, spikes, membrane, decays[0], decays[1], threshold, "zero", recurrent)
+
+
+def _scale(program: Program, axes: int) -> FloatArray:
+    """What the integers of each row of weights are divided by, in the units of the network."""
+    scale: FloatArray = program.layer.row_scale.reshape(-1, *[1] * (axes - 1)) * 2.0**program.floor_bits
+    return scale
 
 
 def _drive(program: Program, values: Tensor) -> Tensor:
@@ -58,8 +69,9 @@ def _drive(program: Program, values: Tensor) -> Tensor:
     if program.weight is None:
         gain = np.array(program.gain)  # a copy, since torch needs a writable array
         return values * torch.as_tensor(gain, dtype=values.dtype, device=values.device)
-    scale = program.layer.row_scale.reshape(-1, *[1] * (program.weight.ndim - 1)) * 2**program.floor_bits
-    weight = torch.as_tensor(program.weight / scale, dtype=values.dtype, device=values.device)
+    weight = torch.as_tensor(
+        program.weight / _scale(program, program.weight.ndim), dtype=values.dtype, device=values.device
+    )
     if isinstance(source, Conv):
         images = values.reshape(-1, *program.input_shape)
         sums = F.conv2d(images, weight, None, source.stride, source.padding, source.dilation, source.groups)

@@ -17,7 +17,7 @@ from bl_neuro.backends.inputs import per_frame
 from bl_neuro.backends.loihi.gradient import with_gradient
 from bl_neuro.backends.loihi.program import LayerTrace, Program, compile_network
 from bl_neuro.backends.target import Response, Target, joined
-from bl_neuro.errors import InputError, NotDifferentiable
+from bl_neuro.errors import InputError
 from bl_neuro.layers import Flatten, Input, Shape
 from bl_neuro.loihi_numbers import input_drive
 from bl_neuro.network import Network
@@ -34,7 +34,7 @@ class _Runs(Protocol):
 
 
 class LoihiTarget(Target):
-    """A network on the emulator. `differentiable` is False if it has recurrent synapses."""
+    """A network on the emulator."""
 
     takes_floats = False
 
@@ -58,11 +58,6 @@ class LoihiTarget(Target):
         self._pool: tuple[tuple[int, int], ThreadPoolExecutor] | None = None
         self._programs = compile_network(network)
         self._engine = _engine(chosen, self._programs, self._device)
-
-    @property
-    def differentiable(self) -> bool:
-        """False where the network has recurrent synapses, through which no gradient runs."""
-        return super().differentiable and all(program.recurrent is None for program in self._programs)
 
     def _run_with_states(self, inputs: Tensor, start: Start) -> Response:
         pieces = inputs.split(self._chunk(inputs.shape[0]), dim=1)
@@ -93,8 +88,6 @@ class LoihiTarget(Target):
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         if not (spikes.requires_grad and torch.is_grad_enabled()):
             return self._answer(spikes, layers, start)
-        if not self.differentiable:
-            raise NotDifferentiable("loihi: recurrent synapses have no gradient; use torch.no_grad()")
         lead = self._lead(start)
         with torch.no_grad():
             traces = self._engine.run(self._drive(spikes), lead, [True] * len(self._programs))
