@@ -176,7 +176,8 @@ def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str
     for index, (layer, shape) in enumerate(zip(network.layers, network.shapes)):
         if isinstance(layer, (SumPool, AveragePool)):
             problems.append(
-                f"layer {index}: {type(layer).__name__}: netx has no pooling; use a Conv with a stride instead"
+                f"layer {index}: {type(layer).__name__}: netx has no pooling; export the network as .net, or use "
+                "bl_neuro.deploy.folded_pooling.with_folded_pooling, which make it part of the synapses behind it"
             )
         elif isinstance(layer, Input):
             problems.append(

@@ -18,15 +18,12 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 
 from bl_neuro.arrays import FloatArray
+from bl_neuro.deploy.folded_pooling import pooled_kernel
 from bl_neuro.errors import NetworkError
-from bl_neuro.interop.nir_linear_nodes import Delaying, Linear, Pooling, Scaling, need_affordable
+from bl_neuro.interop.nir_linear_nodes import MAX_MADE, Delaying, Linear, Pooling, Scaling, need_affordable
 from bl_neuro.interop.parts import Part, Step, Synapse
 from bl_neuro.layers import AveragePool, Conv, Pair, Shape, SumPool
-from bl_neuro.network import MAX_VALUES
 from bl_neuro.neuron import CubaLIF
-
-MAX_TAPS = 4096
-"""Largest window of a pooling that becomes a kernel."""
 
 
 @dataclass
@@ -162,7 +159,7 @@ class Fold:
                 raise NetworkError([f"{place}: delays of images are not supported"])
             pool, self.pool = self.pool, None
             return scaled if pool is None else _pool_first(pool, scaled)
-        if self.shape[0] ** 2 > MAX_VALUES:
+        if self.shape[0] ** 2 > MAX_MADE:
             raise NetworkError([f"{place}: expected weights before {self.shape[0]} neurons, found none"])
         one = self._scaled_inputs(Synapse(place, np.eye(self.shape[0])))
         return one if self.delay is None else replace(one, delay=_delayable(one, self.delay.reshape(1, -1)))
@@ -170,7 +167,7 @@ class Fold:
 
 def _fitting(values: FloatArray, shape: Shape, what: str) -> FloatArray:
     """`values` in `shape`; a single one counts for all."""
-    if values.size == 1:
+    if values.size == 1 and math.prod(shape) <= MAX_MADE:
         return np.broadcast_to(values.reshape(()), shape)
     if values.size != math.prod(shape):
         raise NetworkError([f"{what}: expected shape {shape}, found {values.shape}"])
@@ -241,7 +238,7 @@ def _pool_last(synapse: Synapse, pool: Pooling) -> Synapse:
     if any(pool.padding):
         raise NetworkError([f"{pool.name}: padding: expected 0 behind a convolution, found {pool.padding}"])
     stride, dilation = _both(geometry, "stride", 1), _both(geometry, "dilation", 1)
-    kernel = _pooled_kernel(np.asarray(synapse.weight), pool, stride, dilation)
+    kernel = _kernel(synapse, pool, stride, dilation)
     size = pool.size[0] * pool.size[1]
     bias = None if synapse.bias is None else np.asarray(synapse.bias) * (pool.factor * size)
     steps = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
@@ -255,7 +252,7 @@ def _pool_first(pool: Pooling, synapse: Synapse) -> Synapse:
         raise NetworkError([f"{pool.name}: padding: expected 0 in front of a convolution that has one too"])
     stride, dilation = _both(geometry, "stride", 1), _both(geometry, "dilation", 1)
     gaps = (dilation[0] * pool.stride[0], dilation[1] * pool.stride[1])
-    kernel = _pooled_kernel(np.asarray(synapse.weight), pool, (1, 1), gaps)
+    kernel = _kernel(synapse, pool, (1, 1), gaps)
     steps = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
     changed = {**geometry, "stride": steps, "dilation": (1, 1), "padding": pool.padding}
     return replace(synapse, weight=kernel, geometry=changed)
@@ -265,15 +262,9 @@ def _both(geometry: dict[str, Pair], key: str, usual: int) -> Pair:
     return geometry.get(key, (usual, usual))
 
 
-def _pooled_kernel(weight: FloatArray, pool: Pooling, step: Pair, gaps: Pair) -> FloatArray:
-    """A kernel with gaps, and its copies shifted by `step` for each element of the pooling window, added up."""
-    spans = [gap * (size - 1) + 1 for gap, size in zip(gaps, weight.shape[2:])]
-    extents = [move * (size - 1) + span for move, size, span in zip(step, pool.size, spans)]
-    taps = pool.size[0] * pool.size[1]
-    if taps > MAX_TAPS or math.prod((*weight.shape[:2], *extents)) > MAX_VALUES:
-        raise NetworkError([f"{pool.name}: windows of {pool.size}: too large to become a kernel"])
-    kernel = np.zeros((*weight.shape[:2], *extents))
-    for row in range(0, step[0] * pool.size[0], step[0]):
-        for column in range(0, step[1] * pool.size[1], step[1]):
-            kernel[:, :, row : row + spans[0] : gaps[0], column : column + spans[1] : gaps[1]] += weight
-    return kernel * pool.factor
+def _kernel(synapse: Synapse, pool: Pooling, step: Pair, gaps: Pair) -> FloatArray:
+    weight = np.asarray(synapse.weight)
+    try:
+        return pooled_kernel(weight, pool.size, step, gaps, max(MAX_MADE, 2 * weight.size)) * pool.factor
+    except NetworkError as error:
+        raise NetworkError([f"{pool.name}: {problem}" for problem in error.problems]) from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -45,8 +46,11 @@ class Delaying:
     steps: FloatArray
 
 
-MAX_PRODUCT = 2**34
+MAX_PRODUCT = 2**31
 """Largest number of terms of a product of matrices."""
+MAX_MADE = 2**22
+"""Largest number of weights that are not in the file itself, as of kernels with gaps and of synapses without weights,
+so that a small file cannot become a large network."""
 Linear = Synapse | Pooling | Scaling | Delaying | Step
 
 
@@ -114,8 +118,8 @@ def _with_zero_in_front(place: str, weight: FloatArray, axis: int, dilation: int
     """The kernel with its gaps written as zeros along an axis, and one more zero in front."""
     shape = list(weight.shape)
     shape[axis] = dilation * (shape[axis] - 1) + 2
-    if int(np.prod(shape, dtype=np.float64)) > MAX_VALUES:
-        raise NetworkError([f"{place}: dilation: expected a kernel that fits in memory, found {shape}"])
+    if math.prod(shape) > max(MAX_MADE, 2 * weight.size):
+        raise NetworkError([f"{place}: dilation: expected a kernel of at most {MAX_MADE} weights, found {shape}"])
     wide = np.zeros(shape)
     index = [slice(None)] * 4
     index[axis] = slice(1, None, dilation)
@@ -168,8 +172,8 @@ def loop_weight(chain: list[Linear], place: str, size: int) -> tuple[FloatArray,
     The convention for its delay: spikes of one time step arrive in the next, also through a Delay of one step. The
     bias of an Affine in the loop acts in every step, from the first on, since y = W x + b also while x = 0.
     """
-    if size * size > MAX_VALUES:
-        raise NetworkError([f"{place}: its loop: expected at most {MAX_VALUES} weights, found {size} x {size}"])
+    if size * size > (MAX_VALUES if any(isinstance(link, Synapse) for link in chain) else MAX_MADE):
+        raise NetworkError([f"{place}: its loop: {size} x {size} are too many weights"])
     weight, bias, delays = None, np.zeros(size), np.zeros(size)
     for link in chain:
         if isinstance(link, Delaying):
@@ -178,7 +182,7 @@ def loop_weight(chain: list[Linear], place: str, size: int) -> tuple[FloatArray,
                 raise NetworkError([f"{link.name}: expected at most one time step in a loop, before any bias"])
         elif isinstance(link, Scaling):
             values = np.broadcast_to(link.values.reshape(-1), bias.shape)
-            weight = np.diag(values) if weight is None else weight * values[:, None]
+            weight = _diagonal(link.name, values) if weight is None else weight * values[:, None]
             bias = bias * values
         elif isinstance(link, Synapse):
             weight, bias = _product(link, weight, bias)
@@ -188,6 +192,12 @@ def loop_weight(chain: list[Linear], place: str, size: int) -> tuple[FloatArray,
     if weight.shape != (size, size):
         raise NetworkError([f"{place}: its loop: expected weights {(size, size)}, found {weight.shape}"])
     return weight, bias
+
+
+def _diagonal(place: str, values: FloatArray) -> FloatArray:
+    if len(values) ** 2 > MAX_MADE:
+        raise NetworkError([f"{place}: expected a Linear in front of the Scale of a loop of {len(values)} neurons"])
+    return np.diag(values)
 
 
 def _product(link: Synapse, weight: FloatArray | None, bias: FloatArray) -> tuple[FloatArray, FloatArray]:
@@ -202,5 +212,7 @@ def _product(link: Synapse, weight: FloatArray | None, bias: FloatArray) -> tupl
 
 def need_affordable(place: str, left: Shape, right: Shape) -> None:
     """NetworkError if the product of two matrices has too many terms to compute."""
-    if left[0] * left[1] * right[1] > MAX_PRODUCT or left[0] * right[1] > MAX_VALUES:
+    if left[0] * left[1] * right[1] > MAX_PRODUCT or left[0] * right[1] > max(
+        MAX_MADE, left[0] * left[1], right[0] * right[1]
+    ):
         raise NetworkError([f"{place}: matrices {left} and {right} without neurons between are too large to multiply"])
