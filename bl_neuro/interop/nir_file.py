@@ -14,12 +14,14 @@ import numpy as np
 
 from bl_neuro.errors import InputError, ModelFileError, NestedShapeIgnored, NetworkError, SilentLayers, Unsupported
 from bl_neuro.interop.nir_network import network_of
+from bl_neuro.interop.nir_traces import suggestion
 from bl_neuro.interop.nir_values import CONVENTIONS, NORSE_DT, SNNTORCH_DT, Convention, Discrete
 from bl_neuro.interop.nir_write import DT, WRITER, write_nir
 from bl_neuro.network import Network, Readout
 from bl_neuro.neuron import RESETS, Reset
 from bl_neuro.silent_layers import STEPS, silent_layers
 from bl_neuro.strangers.hdf5_file import first_refusal, read_hdf5
+from bl_neuro.strangers.tree_frames import Tree
 
 __all__ = ["read_nir", "write_nir"]
 
@@ -64,7 +66,7 @@ def read_nir(
             raise NetworkError(["expected a NIR graph under /node"])
         notes = graph.get("metadata")
         is_own = isinstance(notes, dict) and notes.get("writer") == WRITER
-        discretization = Discrete("nir", DT, is_own=True) if is_own else _discrete(convention, dt, reset)
+        discretization = Discrete("nir", DT, is_own=True) if is_own else _discrete(graph, convention, dt, reset)
         reading = network_of(graph, discretization, notes["readout"] if is_own and isinstance(notes, dict) else readout)
         network = reading.network
         if is_own and isinstance(notes, dict) and notes.get("fingerprint") != network.fingerprint:
@@ -92,14 +94,14 @@ def _warn_of_silence(source: Path, network: Network, discretization: Discrete) -
         )
 
 
-def _discrete(convention: Convention | None, dt: float | None, reset: Reset | None) -> Discrete:
+def _discrete(graph: Tree, convention: Convention | None, dt: float | None, reset: Reset | None) -> Discrete:
     """The discretization of a file of another program; NetworkError if an argument is missing."""
     if convention is None:
         raise NetworkError(
             [
-                "the file does not determine how its continuous time is discretized. Give its convention: 'snntorch' "
-                "with reset='subtract_delayed' or 'zero', 'norse', or 'nir' with dt= for NIR's literal equations; on "
-                "the command line --convention, --reset, --dt"
+                f"the file does not determine how its continuous time is discretized. {suggestion(graph)}Give its "
+                "convention: 'snntorch' with reset='subtract_delayed' or 'zero', 'norse', or 'nir' with dt= for NIR's "
+                "literal equations; on the command line --convention, --reset, --dt"
             ]
         )
     if convention == "snntorch":

@@ -234,6 +234,22 @@ def test_files_of_other_tools_need_a_convention(options: dict[str, Any], message
         read_nir(stranger(tmp_path, lambda tree: None), **options)
 
 
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (as_integrators, "IF neurons with r = 1 look like a time step of 1: convention='nir', dt=1"),
+        (lambda tree: None, "Its time constants are up to 0.5"),
+        (
+            lambda tree: [tree["nodes"][name].__setitem__("r", np.full(2, 5000.0)) for name in ("lif", "lif2")],
+            "look like those of snnTorch's exporter",
+        ),
+    ],
+)
+def test_traces_of_the_writer_are_named(change: Callable[[Tree], Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        read_nir(stranger(tmp_path, change))
+
+
 def test_an_integrator_whose_gain_is_not_that_of_snntorch_is_refused(tmp_path: Path) -> None:
     """It was read with thresholds of 1e4, and never spiked."""
     with pytest.raises(ModelFileError, match=r"node lif: r: expected 10000 .* found 1; another program wrote it"):
