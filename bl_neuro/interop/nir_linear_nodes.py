@@ -86,8 +86,8 @@ def conv(place: str, node: Tree, discretization: Discrete) -> Synapse:
         around = pair(place, node, "padding")
         around = (0, around[1]) if axes == 1 else around
     geometry = {"stride": stride, "padding": around, "dilation": dilation, "groups": groups[0]}
-    bias = _own_bias(place, node) if discretization.is_own else numbers(place, node, "bias")
-    return Synapse(place, weight, bias, geometry)
+    bias = numbers(place, node, "bias")
+    return Synapse(place, weight, _own_bias(place, node) if discretization.is_own else bias, geometry)
 
 
 def _own_bias(place: str, node: Tree) -> FloatArray | None:

@@ -105,9 +105,9 @@ def _put(group: Any, name: str, value: Any) -> None:
     group.create_dataset(name, data=value, dtype=h5py.string_dtype())
 
 
-CONTENT_NIR: dict[str, Mutation] = {
-    "a graph rewired": _rewired,
-    "a node of another kind": _of_another_kind,
-    "a graph in a graph": _nested,
-}
+def _changed(path: Path, rng: Generator) -> None:
+    (_rewired, _of_another_kind, _nested)[rng.integers(3)](path, rng)
+
+
+CONTENT_NIR: dict[str, Mutation] = {"a graph changed": _changed}
 """Mutations for `.nir` files only."""

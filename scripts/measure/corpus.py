@@ -4,8 +4,8 @@
     .venv/bin/python scripts/measure/corpus.py FOLDER --packages          # and the model files of installed packages
 
 A file is read by `bl_neuro.load` as a user would, and inspected. NIR files of other programs do not determine how their
-time is discretized: each is read by every convention, and every reading that opens is a row, except one in which a
-layer cannot spike. `verify` then compares all substrates that can run the network, on one sample of random input, so
+time is discretized: each is read by every convention, and every reading that opens is a row; one in which a layer
+cannot spike only if it is the only one. `verify` then compares all substrates that can run the network, on one sample of random input, so
 that networks of any size take minutes at most. A network in real arithmetic is also exported as `.net`, and its export
 verified on Loihi's integers.
 """
@@ -91,7 +91,7 @@ def page(files: Sequence[Path], steps: int, deadline: float) -> str:
     for path in files:
         of_file = rows_in_time(path, steps, deadline)
         rows += of_file
-        opened += any(row[3] == "yes" for row in of_file)
+        opened += any(row[3].startswith("yes") for row in of_file)
         verified += any(row[4].startswith("yes") for row in of_file)
     lines = [
         "# Model files of others",
@@ -130,7 +130,8 @@ def file_rows(path: Path, steps: int) -> Iterator[tuple[str, ...]]:
     for reading in kept:
         start = (path.name, path.suffix[1:], reading.name)
         if reading.network is None:
-            yield (*start, "no", "", cell(reading.reason))
+            opens = "yes, but silent" if SILENT in reading.reason else "no"
+            yield (*start, opens, "", cell(reading.reason))
             continue
         verdict = verdict_of(reading.network, steps)
         yield (*start, "yes", verdict, cell(summary(reading.network)))

@@ -294,6 +294,16 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
     assert 30 < refused < 150
 
 
+def test_a_group_for_the_bias_of_a_convolution_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "n.nir"
+    write_nir(networks()[4], path)
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/0_synapse/bias"]
+        file.create_group("node/nodes/0_synapse/bias")
+    with pytest.raises(ModelFileError, match="node 0_synapse: bias: expected an array of numbers, found dict"):
+        read_nir(path)
+
+
 def test_a_time_constant_close_to_zero_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "tiny.nir"
     write_nir(Network((2,), [Dense(np.eye(2), CubaLIF(voltage_decay=[0.3, 0.4]))]), path)
