@@ -5,9 +5,9 @@
 
 A file is read by `bl_neuro.load` as a user would, and inspected. NIR files of other programs do not determine how their
 time is discretized: each is read by every convention, and every reading that opens is a row; one in which a layer
-cannot spike only if it is the only one. `verify` then compares all substrates that can run the network, on one sample of random input, so
-that networks of any size take minutes at most. A network in real arithmetic is also exported as `.net`, and its export
-verified on Loihi's integers.
+cannot spike only if it is the only one. `verify` then compares all substrates that can run the network, on one sample
+of random input, so that networks of any size take minutes at most. A network in real arithmetic is also exported as
+`.net`, and its export verified on Loihi's integers.
 """
 
 from __future__ import annotations
