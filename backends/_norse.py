@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bl_neuro.backends.base import Backend
-from bl_neuro.backends.float_networks import Precision, Surrogate, sigma_delta_problems, spiking_shapes, wiring_problems
+from bl_neuro.backends.float_networks import (
+    Precision,
+    Surrogate,
+    sigma_delta_problems,
+    spiking_shapes,
+    threshold_problems,
+)
 from bl_neuro.network import Network
 
 if TYPE_CHECKING:
@@ -29,7 +35,7 @@ class NorseBackend(Backend):
         """See `Backend.problems`."""
         if network.is_sigma_delta:
             return sigma_delta_problems(network, "Norse")
-        problems = wiring_problems(network, "Norse")
+        problems = threshold_problems(network, "Norse")
         for index, layer, _ in spiking_shapes(network):
             neuron = layer.neuron
             if (neuron.voltage_decay == 0).any():

@@ -5,7 +5,8 @@
 
 Norse computes v <- v + dv ((v_leak - v) + i). Its voltage is dv times that of bl_neuro, so v_th = dv * threshold and
 v_leak equals the bias. A network without voltage decay (dv = 0) cannot be expressed. Norse reports the voltage after
-the reset; where a neuron spiked, the value before the reset is computed with the cell's own expression.
+the reset; where a neuron spiked, the value before the reset is computed with the cell's own expression. Recurrent
+synapses add the spikes of the previous step to the input of a cell.
 """
 
 from __future__ import annotations
@@ -59,7 +60,9 @@ class NorseTarget(FloatTarget):
         unit = decay * self.parameter(index, "threshold")
         state = _initial_state(drive[0], filtered)
         spikes, membranes = [], []
-        for inputs in drive:
+        fired = torch.zeros_like(drive[0])
+        for input_step in drive:
+            inputs = self.received(index, input_step, fired)
             previous = state
             fired, state = cell(inputs, previous)
             current = (bias - previous.v) + (previous.i + inputs) if filtered else inputs + bias - previous.v

@@ -5,7 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from bl_neuro.backends.base import Backend
-from bl_neuro.backends.float_networks import Precision, Surrogate, sigma_delta_problems, spiking_shapes, wiring_problems
+from bl_neuro.backends.float_networks import (
+    Precision,
+    Surrogate,
+    sigma_delta_problems,
+    spiking_shapes,
+    threshold_problems,
+)
 from bl_neuro.network import Network
 
 if TYPE_CHECKING:
@@ -39,7 +45,7 @@ class SnnTorchBackend(Backend):
             "'subtract_delayed'"
             for index, layer, _ in spiking_shapes(network)
             if layer.neuron.reset not in RESETS
-        ] + wiring_problems(network, "snnTorch")
+        ] + threshold_problems(network, "snnTorch")
 
     @classmethod
     def open(

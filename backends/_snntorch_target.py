@@ -7,6 +7,9 @@
 
 `reset_mechanism="zero", reset_delay=False` is the canonical reset. snnTorch reports the membrane potential after the
 reset; where a neuron spiked, the value before the reset is computed with the cell's own expression.
+
+Recurrent synapses add the spikes of the previous step to the input of a cell, as `RLeaky` and `RSynaptic` do; these
+cells themselves are not used, since they ignore `reset_delay=False`.
 """
 
 from __future__ import annotations
@@ -76,7 +79,9 @@ class SnnTorchTarget(FloatTarget):
         voltage = torch.zeros_like(current)
         spikes: Any = [voltage] * len(drive) if tracked else torch.empty_like(drive)
         membranes: Any = [voltage] * len(drive) if tracked else torch.empty_like(drive)
-        for step, inputs in enumerate(drive):
+        fired = torch.zeros_like(current)
+        for step, input_step in enumerate(drive):
+            inputs = self.received(index, input_step, fired)
             previous = voltage
             if synaptic:
                 fired, current, voltage = cell(inputs, current, previous)
@@ -88,6 +93,6 @@ class SnnTorchTarget(FloatTarget):
             unreset = voltage
             if not delayed:
                 unreset = torch.where(fired > 0, cell.beta * previous + received, voltage)
-            spikes[step] = fired.to(self.dtype)  # snnTorch's own surrogates return float32
+            spikes[step] = fired = fired.to(self.dtype)  # snnTorch's own surrogates return float32
             membranes[step] = unreset / threshold
         return (torch.stack(spikes), torch.stack(membranes)) if tracked else (spikes, membranes)

@@ -3,9 +3,9 @@
     dS/dv = 1 / (1 + k |v - threshold| / threshold)^2,   k = 25,   reset detached
 
 The forward pass is the substrate's own; only the recorded states enter here. With m = v / threshold, the gradient runs
-backward through u[t] = (1-du) u[t-1] + x[t] and v[t] = (1-dv) v[t-1] + u[t]; the factor that a reset applies to the
-state is treated as a constant. Gradients of two substrates therefore differ only by the states they computed, not by
-the library that differentiates.
+backward through u[t] = (1-du) u[t-1] + x[t] and v[t] = (1-dv) v[t-1] + u[t], and through recurrent synapses, by which
+s[t-1] is part of x[t]; the factor that a reset applies to the state is treated as a constant. Gradients of two
+substrates therefore differ only by the states they computed, not by the library that differentiates.
 """
 
 from __future__ import annotations
@@ -34,10 +34,14 @@ def differentiable(
     voltage_decay: Tensor,
     threshold: Tensor,
     reset: Reset,
+    recurrent: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
-    """`spikes` and `membrane` (T, B, ...) as functions of `drive`, the synaptic input, with the canonical gradient."""
+    """`spikes` and `membrane` (T, B, ...) as functions of `drive`, the synaptic input, with the canonical gradient.
+
+    drive: without the input from recurrent synapses. recurrent: the weights (N, N) of these, or None.
+    """
     result: tuple[Tensor, Tensor] = _Canonical.apply(  # type: ignore[no-untyped-call]  # torch has no types for it
-        drive, spikes, membrane, current_decay, voltage_decay, threshold, reset
+        drive, spikes, membrane, current_decay, voltage_decay, threshold, reset, recurrent
     )
     return result
 
@@ -53,10 +57,11 @@ class _Canonical(torch.autograd.Function):
         voltage_decay: Tensor,
         threshold: Tensor,
         reset: Reset,
+        recurrent: Tensor | None,
     ) -> tuple[Tensor, Tensor]:
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(spikes, membrane, current_decay, voltage_decay, threshold)
-        ctx.reset = reset
+        ctx.reset, ctx.recurrent = reset, recurrent
         return spikes, membrane
 
     @staticmethod
@@ -72,12 +77,16 @@ class _Canonical(torch.autograd.Function):
             if ctx.reset == "zero":
                 voltage.addcmul_(voltage, spikes[step], value=-1.0)
             voltage.mul_(keep_voltage)
-            if from_spikes is not None:
-                voltage.addcmul_(from_spikes[step], surrogate(membrane[step]))
+            to_spikes = None if from_spikes is None else from_spikes[step]
+            if ctx.recurrent is not None and step + 1 < len(membrane):
+                through_loop = to_drive[step + 1] @ ctx.recurrent
+                to_spikes = through_loop if to_spikes is None else to_spikes + through_loop
+            if to_spikes is not None:
+                voltage.addcmul_(to_spikes, surrogate(membrane[step]))
             if from_membrane is not None:
                 voltage.add_(from_membrane[step] / threshold)
             to_drive[step] = current.mul_(keep_current).add_(voltage) if filtered else voltage
-        return to_drive, None, None, None, None, None, None
+        return to_drive, None, None, None, None, None, None, None
 
 
 def canonical_states(

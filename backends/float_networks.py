@@ -12,16 +12,13 @@ Surrogate = Literal["canonical", "native"]
 """The surrogate gradient: the same on every substrate, or the library's own."""
 
 
-def wiring_problems(network: Network, library: str) -> list[str]:
-    """Delays, recurrent synapses and zero thresholds in `network`, which a floating-point substrate cannot hold."""
-    problems = []
-    for index, layer, _ in spiking_shapes(network):
-        for name in ("delay", "recurrent"):
-            if getattr(layer, name, None) is not None:
-                problems.append(f"layer {index}: {name}: not supported by {library}; use 'loihi' or 'lava'")
-        if not layer.neuron.threshold.all():
-            problems.append(f"layer {index}: threshold 0: {library} divides by it; use 'loihi' or 'lava'")
-    return problems
+def threshold_problems(network: Network, library: str) -> list[str]:
+    """Thresholds of zero in `network`, which a floating-point substrate cannot hold."""
+    return [
+        f"layer {index}: threshold 0: {library} divides by it; use 'loihi' or 'lava'"
+        for index, layer, _ in spiking_shapes(network)
+        if not layer.neuron.threshold.all()
+    ]
 
 
 def sigma_delta_problems(network: Network, library: str) -> list[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from functools import partial
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from bl_neuro.backends.declaration import Declaration, Start
 from bl_neuro.backends.float_networks import Precision, Surrogate
 from bl_neuro.backends.inputs import per_frame
 from bl_neuro.backends.target import Response, Target
-from bl_neuro.deploy.loihi_weights import effective_weights
+from bl_neuro.deploy.loihi_weights import effective_weights, stored_together
 from bl_neuro.errors import InputError
 from bl_neuro.isolation import isolated
 from bl_neuro.layers import SPIKING, Conv, Dense, Flatten, Input, Layer, SumPool
@@ -50,6 +51,11 @@ class FloatTarget(Target):
             else None
             for layer in network.layers
         ]
+        self._recurrent = {
+            index: torch.as_tensor(recurrent_weight(layer, network.arithmetic), dtype=self.dtype)
+            for index, layer in enumerate(network.layers)
+            if isinstance(layer, Dense) and layer.recurrent is not None
+        }
 
     @abstractmethod
     def _neurons(self, index: int, drive: Tensor) -> tuple[Tensor, Tensor]:
@@ -65,9 +71,14 @@ class FloatTarget(Target):
                 values = per_frame(partial(shape_step, layer), values)
                 membrane = shape_step(layer, membrane) if isinstance(layer, Flatten) else membrane
                 continue
-            drive = per_frame(partial(synapse, layer, weight), values)
+            if isinstance(layer, Dense) and layer.delay is not None:
+                drive = delayed(values, weight, torch.from_numpy(layer.delay.copy()))
+            else:
+                drive = per_frame(partial(synapse, layer, weight), values)
             if start == "cold" and not isinstance(layer, Input):
                 drive = torch.cat([torch.zeros_like(drive[:1]), drive])
+            if isinstance(layer, (Dense, Conv)) and layer.current_bias is not None:
+                drive = drive + self._tensor(index, layer.current_bias)
             values, membrane = self._fire(index, drive)
             recorded.append(values[-steps:])
         return Response(values[-steps:], membrane[-steps:], recorded if layers else None)
@@ -77,9 +88,14 @@ class FloatTarget(Target):
             return self._neurons(index, drive)
         with torch.no_grad():
             spikes, membrane = self._neurons(index, drive)
-        neuron = self._neuron(index)
         decays = self.parameter(index, "current_decay"), self.parameter(index, "voltage_decay")
-        return differentiable(drive, spikes, membrane, *decays, self.parameter(index, "threshold"), neuron.reset)
+        neurons = *decays, self.parameter(index, "threshold"), self._neuron(index).reset
+        return differentiable(drive, spikes, membrane, *neurons, self._recurrent.get(index))
+
+    def received(self, index: int, inputs: Tensor, fired: Tensor) -> Tensor:
+        """Synaptic input (B, *shape) of one step: `inputs`, and through recurrent synapses the previous spikes."""
+        recurrent = self._recurrent.get(index)
+        return inputs if recurrent is None else inputs + F.linear(fired, recurrent)
 
     def _neuron(self, index: int) -> CubaLIF:
         layer = self.network.layers[index]
@@ -119,11 +135,38 @@ def synapse(layer: Layer, weight: Tensor, values: Tensor) -> Tensor:
     return result.reshape(*values.shape[:2], *result.shape[1:])
 
 
+def delayed(values: Tensor, weight: Tensor, delay: Tensor) -> Tensor:
+    """Weighted input (T, B, out) from values (T, B, in), each of which arrives `delay` steps later."""
+    arrives = delay.expand(weight.shape)
+    total = torch.zeros((*values.shape[:2], len(weight)), dtype=weight.dtype)
+    for steps in arrives.unique().int().tolist():
+        earlier = values[: max(0, len(values) - steps)]
+        arriving = F.linear(earlier, torch.where(arrives == steps, weight, 0.0))
+        total = total + F.pad(arriving, (0, 0, 0, 0, len(values) - len(earlier), 0))
+    return total
+
+
 def real_weight(layer: Input | Dense | Conv, arithmetic: Arithmetic) -> FloatArray:
     """The weights in floating point; for a network in Loihi's arithmetic, its weights after 8-bit encoding."""
+    if arithmetic == "loihi" and isinstance(layer, Dense) and layer.recurrent is not None:
+        return encoded(layer.weight, layer.recurrent)[0]
     if arithmetic == "loihi" and isinstance(layer, Dense) and layer.weight.any():
         return effective_weights(layer.weight.astype(np.int64))
     return layer.weight.copy()
+
+
+def recurrent_weight(layer: Dense, arithmetic: Arithmetic) -> FloatArray:
+    """The weights of recurrent synapses in floating point, after 8-bit encoding in Loihi's arithmetic."""
+    recurrent: Any = layer.recurrent
+    return encoded(layer.weight, recurrent)[1] if arithmetic == "loihi" else recurrent.copy()
+
+
+def encoded(*weights: FloatArray) -> list[FloatArray]:
+    """Matrices after Loihi's joint 8-bit encoding, before their sums are rounded down."""
+    if not any(weight.any() for weight in weights):
+        return [weight.copy() for weight in weights]
+    stored, shift = stored_together([weight.astype(np.int64) for weight in weights])
+    return [np.ldexp(weight.astype(np.float64), -shift) for weight in stored]
 
 
 def shape_step(layer: Layer, values: Tensor) -> Tensor:

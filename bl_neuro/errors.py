@@ -184,5 +184,9 @@ class KernelSizeIgnored(UserWarning):
     """A file declares another kernel size than its weights have; the weights count, as for Lava's own reader."""
 
 
+class NestedShapeIgnored(UserWarning):
+    """The Input or Output of a nested NIR graph states another shape than it receives; it computes nothing."""
+
+
 class SilentLayers(UserWarning):
     """A network was read in which no neuron of some layers can spike, as with a wrong time step."""

@@ -100,14 +100,19 @@ class Dense:
     neuron: `CubaLIF`, or `SigmaDelta` or `Sigma` in a sigma-delta network.
     delay: synaptic delay in whole time steps, 0..62, a scalar or an array that broadcasts to (out, in), or None.
     recurrent: weight (out, out) of synapses from these neurons to themselves, with a delay of one step, or None.
+    current_bias: (out,), added to the synaptic current in every step, which filters it with current_decay, or None. The
+    bias of the neurons is added to the voltage instead.
     """
 
     weight: FloatArray
     neuron: Any  # a CubaLIF in a spiking network
     delay: FloatArray | None
     recurrent: FloatArray | None
+    current_bias: FloatArray | None
 
-    def __init__(self, weight: Any, neuron: Neuron, delay: Any = None, recurrent: Any = None) -> None:
+    def __init__(
+        self, weight: Any, neuron: Neuron, delay: Any = None, recurrent: Any = None, current_bias: Any = None
+    ) -> None:
         array = frozen_array(weight, "weight")
         if array.ndim != 2 or 0 in array.shape:
             raise NetworkError([f"weight: expected shape (out, in), found {array.shape}"])
@@ -116,6 +121,7 @@ class Dense:
         object.__setattr__(self, "neuron", neuron)
         object.__setattr__(self, "delay", None if delay is None else _delay(delay, array.shape))
         object.__setattr__(self, "recurrent", None if recurrent is None else _recurrent(recurrent, array.shape[0]))
+        object.__setattr__(self, "current_bias", _current_bias(current_bias, array.shape[0]))
 
     @property
     def max_delay(self) -> int:
@@ -160,11 +166,22 @@ def _recurrent(value: Any, neurons: int) -> FloatArray:
     return array
 
 
+def _current_bias(value: Any, channels: int) -> FloatArray | None:
+    """A bias of the synaptic current, (channels,); None if all are zero."""
+    if value is None:
+        return None
+    array = frozen_array(value, "current_bias")
+    if array.shape != (channels,):
+        raise NetworkError([f"current_bias: expected shape {(channels,)}, found {array.shape}"])
+    return array if array.any() else None
+
+
 @dataclass(frozen=True, eq=False, repr=False)
 class Conv:
     """2-D convolution (cross-correlation), weight (out, in/groups, h, w), and its neurons. Input (C, H, W).
 
     neuron: `CubaLIF`, or `SigmaDelta` or `Sigma` in a sigma-delta network.
+    current_bias: (out,), added to the synaptic current in every step; see `Dense`.
     """
 
     weight: FloatArray
@@ -173,6 +190,7 @@ class Conv:
     padding: Pair
     dilation: Pair
     groups: int
+    current_bias: FloatArray | None
 
     def __init__(
         self,
@@ -182,6 +200,7 @@ class Conv:
         padding: Any = 0,
         dilation: Any = 1,
         groups: int = 1,
+        current_bias: Any = None,
     ) -> None:
         array = frozen_array(weight, "weight")
         if array.ndim != 4 or 0 in array.shape:
@@ -197,6 +216,7 @@ class Conv:
         object.__setattr__(self, "padding", _pair(padding, "padding", 0))
         object.__setattr__(self, "dilation", _pair(dilation, "dilation", 1))
         object.__setattr__(self, "groups", divisor)
+        object.__setattr__(self, "current_bias", _current_bias(current_bias, array.shape[0]))
 
     def output_shape(self, shape: Shape) -> Shape:
         """Shape (out, H', W') of the output for an input of `shape`; NetworkError if they do not match."""

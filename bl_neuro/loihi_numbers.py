@@ -50,6 +50,8 @@ def loihi_problems(layer: Any) -> list[str]:
         problems += _whole("bias", layer.bias, *WEIGHT_RANGE)
     if isinstance(layer, Dense) and layer.recurrent is not None:
         problems += _whole("recurrent", layer.recurrent, *WEIGHT_RANGE)
+    if getattr(layer, "current_bias", None) is not None:
+        problems.append("current_bias: Loihi adds biases to the voltage only; use a neuron that spikes in every step")
     if isinstance(neuron, SIGMA_DELTA):  # which check their own integers
         return problems + (_kernel_problems(layer) if isinstance(layer, Conv) else [])
     problems += _whole("threshold", neuron.threshold, 0, THRESHOLD_MAX)

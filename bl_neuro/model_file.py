@@ -23,9 +23,10 @@ from bl_neuro.sigma_delta import sigma_delta_neuron
 from bl_neuro.strangers.safetensors_header import tensor_types
 
 if TYPE_CHECKING:
-    from bl_neuro.interop.nir_nodes import Convention
+    from bl_neuro.interop.nir_values import Convention
 
 FORMAT = "bl-neuro/network/1"
+LFS_POINTER = b"version https://git-lfs.github.com/spec/"
 SUFFIXES = (".net", ".nir", ".safetensors")
 """The suffixes of model files."""
 
@@ -34,7 +35,8 @@ def save(network: Network, path: str | Path) -> None:
     """Writes `network` atomically, in the format given by the suffix.
 
     `.safetensors` stores it exactly; `.net` quantizes it for Lava, or stores the integers of a network in Loihi's
-    arithmetic; `.nir` is the exchange format NIR.
+    arithmetic; pooling becomes part of the synapses behind it (`bl_neuro.deploy.folded_pooling`), and biases of
+    currents become neurons (`bl_neuro.deploy.bias_neurons`). `.nir` is the exchange format NIR.
 
     Raises:
         ModelFileError: the suffix is not one of these, or the file cannot be written.
@@ -45,10 +47,12 @@ def save(network: Network, path: str | Path) -> None:
         raise ModelFileError(f"expected a bl_neuro Network to save, found {type(network).__name__}")
     target = _as_path(path)
     if target.suffix == ".net":
+        from bl_neuro.deploy.bias_neurons import with_bias_neurons
+        from bl_neuro.deploy.folded_pooling import with_folded_pooling
         from bl_neuro.deploy.net_file import write_net
         from bl_neuro.deploy.quantize import quantize
 
-        write_net(quantize(network), target)
+        write_net(quantize(with_bias_neurons(with_folded_pooling(network))), target)
     elif target.suffix == ".nir":
         from bl_neuro.interop.nir_file import write_nir
 
@@ -100,18 +104,22 @@ def load(
 
 
 def _source(path: Any) -> Path:
-    """The file that `path` names, after a check that it is not a pickle."""
+    """The file that `path` names, after a check that it is not a pickle or the pointer of a file that is not there."""
     source = _as_path(path)
     content = what_is_at(source)
     if content != "a file":
         raise ModelFileError(f"{source}: expected a model file, found {content}")
     try:
         with source.open("rb") as file:
-            start = file.read(9)
+            start = file.read(len(LFS_POINTER))
     except OSError as error:
         raise ModelFileError(f"{source}: could not be read ({error.strerror})") from error
+    if start == LFS_POINTER:
+        raise ModelFileError(
+            f"{source}: a Git LFS pointer, which names the model and does not contain it; fetch it with 'git lfs pull'"
+        )
     # a safetensors file starts with a length, whose first byte may equal that of a pickle, followed by a brace
-    if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:] != b"{":
+    if start.startswith((b"PK\x03\x04", b"\x80")) and start[8:9] != b"{":
         raise ModelFileError(
             f"{source}: a PyTorch or pickle file, which bl_neuro never opens; save weights as .safetensors and read "
             "them with bl_neuro.from_state_dict"
@@ -222,10 +230,10 @@ def _layer_from_parts(index: int, entry: Any, arrays: dict[str, FloatArray]) -> 
         neuron: Any = _neuron_from_parts(index, entry, arrays)
         if kind == "input":
             return Input(weight, neuron, arrays.pop(f"layers.{index}.input_bias"))
+        extras = {name: arrays.pop(f"layers.{index}.{name}") for name in entry.get("extras", [])}
         if kind == "dense":
-            extras = {name: arrays.pop(f"layers.{index}.{name}") for name in entry.get("extras", [])}
             return Dense(weight, neuron, **extras)
-        return Conv(weight, neuron, entry["stride"], entry["padding"], entry["dilation"], entry["groups"])
+        return Conv(weight, neuron, entry["stride"], entry["padding"], entry["dilation"], entry["groups"], **extras)
     except NetworkError as error:
         raise NetworkError([f"layer {index}: {problem}" for problem in error.problems]) from error
     except (KeyError, TypeError) as error:

@@ -24,6 +24,8 @@ from bl_neuro.sigma_delta import SIGMA_DELTA, Sigma, SigmaDelta
 Readout = Literal["spikes", "membrane", "values"]
 Arithmetic = Literal["real", "loihi"]
 InputKind = Literal["spikes", "current"]
+EXTRAS = ("delay", "recurrent", "current_bias")
+"""Parameters of synapses that not every layer has."""
 MAX_VALUES = 2**28
 """Maximum number of weights and neurons of a network, which bounds the memory that an untrusted file can use."""
 MAX_LAYERS = 256
@@ -114,9 +116,12 @@ class Network:
 
     @property
     def has_bias(self) -> bool:
-        """Whether any neuron has a bias; only then do `aligned` and `cold` starts differ."""
-        neurons = [layer.neuron for layer in self.layers if isinstance(layer, SPIKING)]
-        return any(bool(np.any(getattr(neuron, "bias", 0.0))) for neuron in neurons)
+        """Whether a voltage or current has a bias; only then do `aligned` and `cold` starts differ."""
+        layers = [layer for layer in self.layers if isinstance(layer, SPIKING)]
+        return any(
+            bool(np.any(getattr(layer.neuron, "bias", 0.0))) or getattr(layer, "current_bias", None) is not None
+            for layer in layers
+        )
 
     def describe(self) -> list[str]:
         """One line per layer, with its output shape."""
@@ -139,7 +144,7 @@ class Network:
                 arrays[f"layers.{index}.weight"] = layer.weight
                 if isinstance(layer, Input):
                     arrays[f"layers.{index}.input_bias"] = layer.bias
-                for extra in ("delay", "recurrent"):
+                for extra in EXTRAS:
                     if getattr(layer, extra, None) is not None:
                         arrays[f"layers.{index}.{extra}"] = getattr(layer, extra)
                 for name, array in layer.neuron.parameters().items():
@@ -245,6 +250,8 @@ def _sigma_delta_problems(layers: tuple[Any, ...]) -> list[str]:
             problems.append(f"layer {index}: neuron: expected Sigma as the output only")
         if getattr(layers[index], "recurrent", None) is not None:
             problems.append(f"layer {index}: recurrent: not supported in a sigma-delta network")
+        if getattr(layers[index], "current_bias", None) is not None:
+            problems.append(f"layer {index}: current_bias: sigma-delta neurons have no current; use their own bias")
     if not isinstance(layers[0], Input):
         problems.append("layer 0: expected Input with Delta neurons as the first layer of a sigma-delta network")
     return problems
@@ -257,16 +264,20 @@ def _neuron_structure(neuron: Any) -> dict[str, Any]:
     return {"reset": neuron.reset}
 
 
+def _extras(layer: Dense | Conv) -> dict[str, Any]:
+    names = [name for name in EXTRAS if getattr(layer, name, None) is not None]
+    return {"extras": names} if names else {}
+
+
 def _layer_structure(layer: Layer) -> dict[str, Any]:
     if isinstance(layer, Input):
         return {"kind": "input", **_neuron_structure(layer.neuron)}
     if isinstance(layer, Dense):
-        extras = [name for name in ("delay", "recurrent") if getattr(layer, name) is not None]
-        return {"kind": "dense", **_neuron_structure(layer.neuron), **({"extras": extras} if extras else {})}
+        return {"kind": "dense", **_neuron_structure(layer.neuron), **_extras(layer)}
     if isinstance(layer, Conv):
         geometry = {"stride": layer.stride, "padding": layer.padding, "dilation": layer.dilation}
         lists = {name: list(pair) for name, pair in geometry.items()}
-        return {"kind": "conv", **_neuron_structure(layer.neuron), "groups": layer.groups, **lists}
+        return {"kind": "conv", **_neuron_structure(layer.neuron), **_extras(layer), "groups": layer.groups, **lists}
     if isinstance(layer, Flatten):
         return {"kind": "flatten"}
     kind = "sum_pool" if isinstance(layer, SumPool) else "average_pool"

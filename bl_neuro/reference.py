@@ -53,7 +53,9 @@ def simulate(network: Network, spikes: Any, start: str = "aligned") -> Reference
         drive = _synapse(layer, values)
         if start == "cold" and not isinstance(layer, Input):
             drive = np.concatenate([np.zeros_like(drive[:1]), drive])
-        fired, membrane = run_neurons(layer.neuron, drive, shape)
+        if isinstance(layer, (Dense, Conv)) and layer.current_bias is not None:
+            drive = drive + per_channel(layer.current_bias, shape)
+        fired, membrane = run_neurons(layer.neuron, drive, shape, getattr(layer, "recurrent", None))
         recorded.append(fired[-steps:])
         membranes.append(membrane[-steps:])
         values = fired.astype(np.float64)
@@ -63,8 +65,13 @@ def simulate(network: Network, spikes: Any, start: str = "aligned") -> Reference
     return ReferenceRun(tuple(recorded), tuple(membranes))
 
 
-def run_neurons(neuron: CubaLIF, drive: FloatArray, shape: tuple[int, ...]) -> tuple[BoolArray, FloatArray]:
-    """Spikes and membrane (T, B, *shape) of neurons driven by `drive` (T, B, *shape)."""
+def run_neurons(
+    neuron: CubaLIF, drive: FloatArray, shape: tuple[int, ...], recurrent: FloatArray | None = None
+) -> tuple[BoolArray, FloatArray]:
+    """Spikes and membrane (T, B, *shape) of neurons driven by `drive` (T, B, *shape).
+
+    recurrent: (N, N), the weights of synapses that carry the spikes of the previous step, or None.
+    """
     threshold = neuron.expanded("threshold", shape)
     fires_above = np.broadcast_to(per_channel(neuron.firing_threshold, shape), shape)
     keep_current = 1.0 - neuron.expanded("current_decay", shape)
@@ -76,7 +83,8 @@ def run_neurons(neuron: CubaLIF, drive: FloatArray, shape: tuple[int, ...]) -> t
     all_fired = np.empty(drive.shape, dtype=bool)
     membrane = np.empty_like(drive)
     for step, inputs in enumerate(drive):
-        current = keep_current * current + inputs
+        received = inputs if recurrent is None else inputs + fired.astype(np.float64) @ recurrent.T
+        current = keep_current * current + received
         voltage = keep_voltage * voltage + (current + bias)
         if neuron.reset == "subtract_delayed":
             voltage = voltage - threshold * fired
@@ -94,14 +102,19 @@ def _synapse(layer: Input | Dense | Conv, values: FloatArray) -> FloatArray:
     if isinstance(layer, Input):
         return layer.weight * values + layer.bias
     if isinstance(layer, Dense):
-        if layer.delay is not None or layer.recurrent is not None:
-            raise Unsupported(
-                "the reference simulation does not support delays or recurrent synapses; use the substrate 'loihi'"
-            )
-        return values @ layer.weight.T
+        return values @ layer.weight.T if layer.delay is None else _delayed(values, layer.weight, layer.delay)
     return _convolve(layer, values.reshape(-1, *values.shape[2:])).reshape(
         *values.shape[:2], *layer.output_shape(values.shape[2:])
     )
+
+
+def _delayed(values: FloatArray, weight: FloatArray, delay: FloatArray) -> FloatArray:
+    """Weighted sums of values (T, B, in), each of which arrives `delay` steps later."""
+    arrives = np.broadcast_to(delay, weight.shape)
+    total = np.zeros((*values.shape[:2], weight.shape[0]))
+    for steps in np.unique(arrives).astype(int).tolist():
+        total[steps:] += values[: max(0, len(values) - steps)] @ np.where(arrives == steps, weight, 0.0).T
+    return total
 
 
 def _convolve(layer: Conv, images: FloatArray) -> FloatArray:

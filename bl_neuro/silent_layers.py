@@ -37,8 +37,13 @@ def silent_layers(network: Network) -> list[int]:
 
 
 def _can_spike(layer: Dense | Conv, shape: tuple[int, ...], largest: float) -> bool:
-    """Whether a neuron spikes if each excitatory input has the value `largest` in every step, and no other acts."""
+    """Whether a neuron spikes if each excitatory input has the value `largest` in every step, and no other acts.
+
+    Recurrent synapses are left out: they act only after a spike.
+    """
     drive: FloatArray = largest * np.maximum(layer.weight, 0.0).reshape(len(layer.weight), -1).sum(axis=1)
+    if layer.current_bias is not None:
+        drive = drive + layer.current_bias
     drive = drive.reshape(-1, *[1] * (len(shape) - 1))
     neuron = layer.neuron
     threshold, bias, current_decay, voltage_decay = (

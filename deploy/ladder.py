@@ -86,4 +86,4 @@ def _with_rounded_weights(layer: FixedPointLayer) -> Layer:
     source, weight = layer.source, layer.effective_weight
     if isinstance(source, Conv):
         return Conv(weight, source.neuron, source.stride, source.padding, source.dilation, source.groups)
-    return Dense(weight, source.neuron)
+    return Dense(weight, source.neuron, getattr(source, "delay", None), layer.effective_recurrent)

@@ -61,9 +61,8 @@ def _row_sums(layer: FixedPointLayer) -> float:
     if isinstance(layer.source, Dense) and layer.weight.any():  # encoding may round a weight away from zero
         weight = np.maximum(weight, np.abs(effective_weights(layer.weight)))
     rows = weight.reshape(len(weight), -1).sum(axis=1)
-    recurrent = getattr(layer.source, "recurrent", None)
-    if recurrent is not None:
-        rows = rows + 2 * np.abs(recurrent).sum(axis=1)  # twice: its encoding may round away from zero as well
+    if layer.recurrent is not None:
+        rows = rows + 2 * np.abs(layer.recurrent).sum(axis=1)  # twice: its encoding may round away from zero as well
     return float(rows.max())
 
 

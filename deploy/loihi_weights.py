@@ -49,10 +49,15 @@ def effective_weights(weight: IntArray) -> FloatArray:
 
 def survives_encoding(weight: IntArray) -> bool:
     """Whether netx's encoding keeps these dense weights exactly."""
-    if not weight.any():
-        return False  # netx raises on a matrix of zeros
-    stored, shift = stored_weights(weight)
-    return shift >= 0 and bool((stored == weight << shift).all())
+    return survive_together([weight])
+
+
+def survive_together(weights: list[IntArray]) -> bool:
+    """Whether netx's joint encoding keeps these matrices (out, in) exactly."""
+    if not any(weight.any() for weight in weights):
+        return False  # netx raises on matrices of zeros
+    stored, shift = stored_together(weights)
+    return shift >= 0 and all(bool((part == weight << shift).all()) for part, weight in zip(stored, weights))
 
 
 def _scale_bits(low: int, high: int, mixed: bool) -> int:

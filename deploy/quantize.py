@@ -11,7 +11,7 @@ in [-254, 254]. A layer whose weights, threshold and bias are already such integ
 Weights are even because Loihi's mixed sign mode and SLAYER have no finer resolution, and never -256 because the
 all-inhibitory mode cannot store it. Mantissas are at most 4095, since above that SLAYER's float32 comparison of voltage
 and threshold is not exact. Where small weights would lose too much, a larger mantissa is used and SLAYER cannot hold
-the network.
+the network. Recurrent weights share the scale of their row and are quantized with it; delays are whole steps already.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from bl_neuro.arrays import FloatArray, IntArray
-from bl_neuro.deploy.loihi_weights import survives_encoding
+from bl_neuro.deploy.loihi_weights import survive_together, survives_encoding
 from bl_neuro.deploy.scale import (
     BIAS_LIMIT,
     THRESHOLD_LIMIT,
@@ -57,7 +57,7 @@ class FixedPointLayer:
     that broadcasts over the neurons. threshold: at least 1, one for the layer. bias: mantissas, int16, an array that
     broadcasts over the neurons, or None without bias. row_scale: (out,), integer weight = row_scale * float weight.
     For a network in Loihi's arithmetic all values are the network's own, with thresholds in 0..2^17. Sigma-delta
-    neurons have no decays, which are then 0, and Sigma no threshold.
+    neurons have no decays, which are then 0, and Sigma no threshold. recurrent: (out, out) like weight, or None.
     """
 
     index: int
@@ -69,6 +69,7 @@ class FixedPointLayer:
     threshold: int
     bias: IntArray | None
     row_scale: FloatArray
+    recurrent: IntArray | None = None
 
     @property
     def as_loihi(self) -> Input | Dense | Conv:
@@ -81,7 +82,7 @@ class FixedPointLayer:
         source = self.source
         if isinstance(source, Conv):
             return Conv(self.weight, neuron, source.stride, source.padding, source.dilation, source.groups)
-        return Dense(self.weight, neuron)
+        return Dense(self.weight, neuron, source.delay, self.recurrent)
 
     @property
     def effective_weight(self) -> FloatArray:
@@ -89,11 +90,19 @@ class FixedPointLayer:
         return self.weight / self.row_scale.reshape(-1, *[1] * (self.weight.ndim - 1))
 
     @property
+    def effective_recurrent(self) -> FloatArray | None:
+        """The rounded recurrent weights in the units of the float network."""
+        return None if self.recurrent is None else self.recurrent / self.row_scale.reshape(-1, 1)
+
+    @property
     def weight_loss(self) -> float:
-        """Root mean square rounding error of the weights, as a fraction of their root mean square."""
-        power = float(np.sqrt((self.source.weight**2).mean()))
-        error = float(np.sqrt(((self.effective_weight - self.source.weight) ** 2).mean()))
-        return error / power if power > 0 else 0.0
+        """Root mean square rounding error of all weights, as a fraction of their root mean square."""
+        original, rounded = self.source.weight.ravel(), self.effective_weight.ravel()
+        recurrent: FloatArray | None = getattr(self.source, "recurrent", None)
+        if recurrent is not None and self.effective_recurrent is not None:
+            original, rounded = np.append(original, recurrent), np.append(rounded, self.effective_recurrent)
+        power = float(np.sqrt((original**2).mean()))
+        return float(np.sqrt(((rounded - original) ** 2).mean())) / power if power > 0 else 0.0
 
     @property
     def bias_loss(self) -> float:
@@ -167,7 +176,8 @@ def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str
     for index, (layer, shape) in enumerate(zip(network.layers, network.shapes)):
         if isinstance(layer, (SumPool, AveragePool)):
             problems.append(
-                f"layer {index}: {type(layer).__name__}: netx has no pooling; use a Conv with a stride instead"
+                f"layer {index}: {type(layer).__name__}: netx has no pooling; export the network as .net, or use "
+                "bl_neuro.deploy.folded_pooling.with_folded_pooling, which make it part of the synapses behind it"
             )
         elif isinstance(layer, Input):
             problems.append(
@@ -187,6 +197,7 @@ def _as_stated(index: int, layer: Input | Dense | Conv, shape: tuple[int, ...]) 
     """A layer of a network in Loihi's arithmetic, with unchanged values."""
     parameters: dict[str, FloatArray] = layer.neuron.parameters()
     none = np.zeros(())
+    recurrent: FloatArray | None = getattr(layer, "recurrent", None)
     current_decay, voltage_decay, threshold, bias = (
         parameters.get(name, none) for name in ("current_decay", "voltage_decay", "threshold", "bias")
     )
@@ -200,22 +211,32 @@ def _as_stated(index: int, layer: Input | Dense | Conv, shape: tuple[int, ...]) 
         threshold=int(threshold.flat[0]),
         bias=bias.astype(np.int64) if np.any(bias) else None,
         row_scale=np.ones(layer.weight.shape[0] if layer.weight.ndim > 1 else 1),
+        recurrent=None if recurrent is None else recurrent.astype(np.int64),
     )
+
+
+def _with_all_weights(layer: Dense | Conv) -> Dense | Conv:
+    """The layer with its recurrent weights as further columns, since Loihi scales and encodes them together."""
+    if isinstance(layer, Dense) and layer.recurrent is not None:
+        return Dense(np.hstack([layer.weight, layer.recurrent]), layer.neuron)
+    return layer
 
 
 def _layer_problems(layer: Dense | Conv, shape: tuple[int, ...]) -> list[str]:
     problems = []
     neuron = layer.neuron
-    for name in ("delay", "recurrent"):
-        if getattr(layer, name, None) is not None:
-            problems.append(f"{name}: Loihi supports it only in networks with arithmetic 'loihi'")
+    if layer.current_bias is not None:
+        problems.append(
+            "current_bias: Loihi adds biases to the voltage only; export the network as .net, or use "
+            "bl_neuro.deploy.bias_neurons.with_bias_neurons, which adds neurons that spike in every step"
+        )
     if neuron.reset != "zero":
         problems.append(f"reset '{neuron.reset}': Loihi resets to zero only")
     if not layer.weight.any():
         problems.append("weight: every value is zero, which netx cannot read")
     if isinstance(layer, Conv) and neuron.threshold.shape == shape and np.unique(neuron.threshold).size > 1:
         problems.append("threshold: expected at most one value per channel; Loihi has one threshold per layer")
-    if largest_weight(layer, shape) > WEIGHT_LIMIT:
+    if largest_weight(_with_all_weights(layer), shape) > WEIGHT_LIMIT:
         problems.append(f"weight: expected magnitudes up to {WEIGHT_LIMIT} times the threshold; these are larger")
     if np.abs(relative_bias(layer, shape)).max() > BIAS_LIMIT:
         problems.append(f"bias: expected magnitudes up to {BIAS_LIMIT} times the threshold; these are larger")
@@ -224,25 +245,32 @@ def _layer_problems(layer: Dense | Conv, shape: tuple[int, ...]) -> list[str]:
 
 def _quantized_layer(index: int, layer: Dense | Conv, shape: tuple[int, ...]) -> FixedPointLayer:
     neuron = layer.neuron
-    mantissa = best_mantissa(layer, shape)
-    weight = (2 * np.round(relative_weight(layer, shape) * mantissa / 2)).astype(np.int64)
+    whole = _with_all_weights(layer)
+    mantissa = best_mantissa(whole, shape)
+    weight = (2 * np.round(relative_weight(whole, shape) * mantissa / 2)).astype(np.int64)
+    recurrent = weight[:, layer.weight.shape[1] :] if whole is not layer else None
     bias = np.round(relative_bias(layer, shape) * mantissa).astype(np.int64) if np.any(neuron.bias) else None
     return FixedPointLayer(
         index=index,
         source=layer,
         shape=shape,
-        weight=weight,
+        weight=weight if recurrent is None else weight[:, : layer.weight.shape[1]],
         current_decay=np.round(DECAY_ONE * neuron.current_decay).astype(np.int64),
         voltage_decay=np.round(DECAY_ONE * neuron.voltage_decay).astype(np.int64),
         threshold=mantissa,
         bias=bias,
         row_scale=mantissa / row_threshold(layer, shape),
+        recurrent=recurrent,
     )
 
 
 def _rounding_problems(layer: FixedPointLayer) -> list[str]:
     if not layer.weight.any():
         return ["weight: every value is so small relative to the threshold that it rounds to zero"]
-    if isinstance(layer.source, Dense) and not survives_encoding(layer.weight):
+    if layer.recurrent is not None:
+        survives = survive_together([layer.weight, layer.recurrent])
+    else:
+        survives = survives_encoding(layer.weight)
+    if isinstance(layer.source, Dense) and not survives:
         return ["weight: Loihi's encoding of this matrix does not preserve its values"]
     return []

@@ -33,9 +33,11 @@ KERNEL = np.array([[0.5, -0.25], [0.25, 0.5]]).reshape(1, 1, 2, 2) * np.ones((4,
 WHOLE = np.array([[120, -40, 80], [40, 80, -80], [-40, 100, 40], [80, 80, 80]])
 
 
-def dense(weight: Any = WEIGHT, /, delay: Any = None, recurrent: Any = None, **neuron: Any) -> bl.Network:
+def dense(
+    weight: Any = WEIGHT, /, delay: Any = None, recurrent: Any = None, current_bias: Any = None, **neuron: Any
+) -> bl.Network:
     """Three inputs, four neurons."""
-    return bl.Network((3,), [bl.Dense(weight, bl.CubaLIF(**neuron), delay, recurrent)])
+    return bl.Network((3,), [bl.Dense(weight, bl.CubaLIF(**neuron), delay, recurrent, current_bias)])
 
 
 def conv(options: dict[str, Any] | None = None, **neuron: Any) -> bl.Network:
@@ -85,6 +87,7 @@ def probes() -> dict[str, dict[str, bl.Network]]:
             "`Input`: real values into neurons": with_inputs("real", 1.0, 1.0, WEIGHT[:, :3]),
             "`delay` of synapses": dense(delay=2),
             "`recurrent` synapses": dense(recurrent=0.25 * np.ones((4, 4))),
+            "`current_bias` of synapses": dense(current_decay=0.5, current_bias=[0.0, 0.1, 0.2, -0.1]),
             "a layer with all weights zero": dense(np.zeros((4, 3))),
             "weights above 254 thresholds": dense(300 * WEIGHT),
         },

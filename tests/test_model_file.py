@@ -121,6 +121,14 @@ def test_refuses_missing_files(tmp_path: Path) -> None:
     refused(tmp_path, "found a folder")
 
 
+@pytest.mark.parametrize("suffix", [".nir", ".net", ".safetensors"])
+def test_a_pointer_of_git_lfs_is_called_one(suffix: str, tmp_path: Path) -> None:
+    file = tmp_path / f"model{suffix}"
+    file.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:12\nsize 3\n", encoding="ascii")
+    with pytest.raises(ModelFileError, match=r"a Git LFS pointer, .* fetch it with 'git lfs pull'"):
+        bl.load(file)
+
+
 def test_refuses_other_suffixes_and_pickles(tmp_path: Path, small_network: Network) -> None:
     for suffix in ("pt", "pkl", "net", "safetensors"):
         file = tmp_path / f"model.{suffix}"

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.nn.grad import conv2d_input
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.backends.canonical import differentiable
 from bl_neuro.backends.loihi.program import LayerTrace, Program
 from bl_neuro.backends.target import Response
@@ -62,8 +63,8 @@ def _real_weights(program: Program, like: Tensor) -> Tensor:
     """Weights in the units of the network, or the gain of input neurons."""
     if program.weight is None:
         return torch.as_tensor(np.array(program.gain), dtype=like.dtype, device=like.device)
-    scale = program.layer.row_scale.reshape(-1, *[1] * (program.weight.ndim - 1)) * 2**program.floor_bits
-    return torch.as_tensor(program.weight / scale, dtype=like.dtype, device=like.device)
+    weight = program.weight / _scale(program, program.weight.ndim)
+    return torch.as_tensor(weight, dtype=like.dtype, device=like.device)
 
 
 class _Synapses(torch.autograd.Function):
@@ -113,4 +114,14 @@ def _fired(program: Program, trace: LayerTrace, drive: Tensor) -> tuple[Tensor, 
     ]
     thresholds = program.layer.source.neuron.expanded("threshold", program.shape).reshape(-1)
     threshold = torch.as_tensor(np.where(thresholds > 0, thresholds, 1.0), dtype=drive.dtype, device=drive.device)
-    return differentiable(drive, spikes, membrane, decays[0], decays[1], threshold, "zero")
+    recurrent = None
+    if program.recurrent is not None:
+        weight = program.recurrent / _scale(program, 2)
+        recurrent = torch.as_tensor(weight, dtype=drive.dtype, device=drive.device)
+    return differentiable(drive, spikes, membrane, decays[0], decays[1], threshold, "zero", recurrent)
+
+
+def _scale(program: Program, axes: int) -> FloatArray:
+    """What the integers of each row of weights are divided by, in the units of the network."""
+    scale: FloatArray = program.layer.row_scale.reshape(-1, *[1] * (axes - 1)) * 2.0**program.floor_bits
+    return scale

@@ -99,8 +99,8 @@ def _weights(layer: FixedPointLayer) -> tuple[IntArray | None, IntArray | None, 
     if not isinstance(source, Dense):
         return layer.weight, None, 0
     matrices = [layer.weight]
-    if source.recurrent is not None:
-        matrices.append(source.recurrent.astype(np.int64))
+    if layer.recurrent is not None:
+        matrices.append(layer.recurrent)
     stored, shift = stored_together(matrices)
     if shift < 0:
         stored, shift = [matrix << -shift for matrix in stored], 0

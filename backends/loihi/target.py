@@ -17,7 +17,7 @@ from bl_neuro.backends.inputs import Accepted, need_valid_values, per_frame, sha
 from bl_neuro.backends.loihi.gradient import Differentiator
 from bl_neuro.backends.loihi.program import LayerTrace, Program, compile_network
 from bl_neuro.backends.target import Response, Target, joined
-from bl_neuro.errors import InputError, NotDifferentiable
+from bl_neuro.errors import InputError
 from bl_neuro.layers import Flatten, Input, Shape
 from bl_neuro.loihi_numbers import input_drive
 from bl_neuro.network import Network
@@ -37,7 +37,7 @@ class _Runs(Protocol):
 
 
 class LoihiTarget(Target):
-    """A network on the emulator. `differentiable` is False if it has recurrent synapses."""
+    """A network on the emulator."""
 
     takes_floats = False
 
@@ -63,11 +63,6 @@ class LoihiTarget(Target):
         self._engine = _engine(chosen, self._programs, self._device)
         self._differentiator = Differentiator(network, self._programs)
         self._packs = chosen == "kernel" and self._programs[0].kind != "input"
-
-    @property
-    def differentiable(self) -> bool:
-        """False where the network has recurrent synapses, through which no gradient runs."""
-        return super().differentiable and all(program.recurrent is None for program in self._programs)
 
     def _checked(self, x: Any) -> Accepted:
         if not self._packs:
@@ -120,8 +115,6 @@ class LoihiTarget(Target):
     def _run(self, spikes: Tensor, layers: bool, start: Start) -> Response:
         if not (spikes.requires_grad and torch.is_grad_enabled()):
             return self._answer(self._engine_input(spikes), layers, start)
-        if not self.differentiable:
-            raise NotDifferentiable("loihi: recurrent synapses have no gradient; use torch.no_grad()")
         lead = self._lead(start)
         with torch.no_grad():
             traces = self._engine.run(self._engine_input(spikes), lead, [True] * len(self._programs))

@@ -6,6 +6,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from bl_neuro.deploy.bias_neurons import with_bias_neurons
+from bl_neuro.deploy.folded_pooling import with_folded_pooling
 from bl_neuro.deploy.loihi_limits import state_bound
 from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantize
 from bl_neuro.errors import ModelFileError
@@ -80,7 +82,9 @@ def export(model: Network | str | Path, out: str | Path, *, force: bool = False)
         raise ModelFileError(f"{path}: expected a name ending in .net, .nir or .safetensors, found '{path.suffix}'")
     need_free([path], force)
     network = model if isinstance(model, Network) else load(model)
-    layers = [_cost(layer) for layer in quantize(network).layers] if path.suffix == ".net" else []
+    layers: list[RoundingCost] = []
+    if path.suffix == ".net":
+        layers = [_cost(layer) for layer in quantize(with_bias_neurons(with_folded_pooling(network))).layers]
     save(network, path)
     return Exported(path, load(path).fingerprint, layers)
 

@@ -17,7 +17,7 @@ from bl_neuro.errors import PluginError
 from bl_neuro.layers import SPIKING, Conv, Dense, Input, Layer
 from bl_neuro.loihi_numbers import DECAY_ONE, THRESHOLD_MAX
 from bl_neuro.model_file import load
-from bl_neuro.network import Network
+from bl_neuro.network import EXTRAS, Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.phrases import many
 from bl_neuro.sigma_delta import SIGMA_DELTA
@@ -226,7 +226,7 @@ def _layer_facts(index: int, layer: Layer, shape: tuple[int, ...]) -> dict[str, 
         facts[name] = _range(values)
     if isinstance(layer, Input):
         facts["input_bias"] = _range(layer.bias)
-    for name in ("delay", "recurrent"):
+    for name in EXTRAS:
         if getattr(layer, name, None) is not None:
             facts[name] = _range(getattr(layer, name))
     return facts

@@ -2,32 +2,22 @@
 
 Files written by bl_neuro contain the complete network, as NIR's equations with a time step of 1 and exactly in
 metadata: reading one gives a network with the same fingerprint. Files of other programs do not determine how continuous
-time is discretized; one of the conventions in `nir_nodes` must be given.
+time is discretized; one of the conventions in `nir_neurons` must be given.
 """
 
 from __future__ import annotations
 
-import math
 import warnings
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from bl_neuro.errors import InputError, ModelFileError, NetworkError, SilentLayers, Unsupported
-from bl_neuro.interop.nir_nodes import (
-    CONVENTIONS,
-    NORSE_DT,
-    SNNTORCH_DT,
-    Convention,
-    Discrete,
-    need_known_entries,
-    node_part,
-)
-from bl_neuro.interop.nir_shapes import frame_shape, need_stated_shapes, starts_flat
+from bl_neuro.errors import InputError, ModelFileError, NestedShapeIgnored, NetworkError, SilentLayers, Unsupported
+from bl_neuro.interop.nir_network import network_of
+from bl_neuro.interop.nir_traces import suggestion
+from bl_neuro.interop.nir_values import CONVENTIONS, NORSE_DT, SNNTORCH_DT, Convention, Discrete
 from bl_neuro.interop.nir_write import DT, WRITER, write_nir
-from bl_neuro.interop.parts import Part, Synapse, assemble
-from bl_neuro.network import MAX_LAYERS, Network, Readout
+from bl_neuro.network import Network, Readout
 from bl_neuro.neuron import RESETS, Reset
 from bl_neuro.silent_layers import STEPS, silent_layers
 from bl_neuro.strangers.hdf5_file import first_refusal, read_hdf5
@@ -47,9 +37,11 @@ def read_nir(
     """Reads and validates a network from a NIR file.
 
     convention: convention of the program that wrote the file, "nir" (NIR's literal equations), "snntorch" or "norse";
-    see `nir_nodes`. dt: time step in the file's unit of time; required for "nir", known for the others. reset: reset of
-    the neurons; required for "snntorch", whose exporter does not write it: "subtract_delayed" for snnTorch's default,
-    "zero" for reset_mechanism="zero". Files written by bl_neuro need none of these and contain their readout.
+    see `nir_neurons`. dt: time step in the file's unit of time; required for "nir", known for the others. reset: reset
+    of the neurons; required for "snntorch", whose exporter does not write it: "subtract_delayed" for snnTorch's
+    default, "zero" for reset_mechanism="zero". Files written by bl_neuro need none of these and contain their readout.
+
+    Spikes that return to their neurons through a loop arrive one time step later; see `nir_linear_nodes.loop_weight`.
 
     If no neuron of a layer can spike, the warning `SilentLayers` is issued.
 
@@ -74,14 +66,17 @@ def read_nir(
             raise NetworkError(["expected a NIR graph under /node"])
         notes = graph.get("metadata")
         is_own = isinstance(notes, dict) and notes.get("writer") == WRITER
-        discretization = Discrete("nir", DT, is_own=True) if is_own else _discrete(convention, dt, reset)
-        network = _network(graph, discretization, notes["readout"] if is_own and isinstance(notes, dict) else readout)
+        discretization = Discrete("nir", DT, is_own=True) if is_own else _discrete(graph, convention, dt, reset)
+        reading = network_of(graph, discretization, notes["readout"] if is_own and isinstance(notes, dict) else readout)
+        network = reading.network
         if is_own and isinstance(notes, dict) and notes.get("fingerprint") != network.fingerprint:
             raise NetworkError(["damaged: its values do not match its fingerprint"])
     except (NetworkError, Unsupported) as error:
         raise ModelFileError(f"{source}: {error}") from error
     except (KeyError, TypeError, ValueError, OverflowError) as error:
         raise ModelFileError(f"{source}: malformed ({type(error).__name__}: {str(error)[:200]})") from error
+    for text in reading.ignored:
+        warnings.warn(f"{source}: {text}; the shape of a nested graph is ignored", NestedShapeIgnored, stacklevel=3)
     if not is_own:
         _warn_of_silence(source, network, discretization)
     return network
@@ -99,14 +94,14 @@ def _warn_of_silence(source: Path, network: Network, discretization: Discrete) -
         )
 
 
-def _discrete(convention: Convention | None, dt: float | None, reset: Reset | None) -> Discrete:
+def _discrete(graph: Tree, convention: Convention | None, dt: float | None, reset: Reset | None) -> Discrete:
     """The discretization of a file of another program; NetworkError if an argument is missing."""
     if convention is None:
         raise NetworkError(
             [
-                "the file does not determine how its continuous time is discretized. Give its convention: 'snntorch' "
-                "with reset='subtract_delayed' or 'zero', 'norse', or 'nir' with dt= for NIR's literal equations; on "
-                "the command line --convention, --reset, --dt"
+                f"the file does not determine how its continuous time is discretized. {suggestion(graph)}Give its "
+                "convention: 'snntorch' with reset='subtract_delayed' or 'zero', 'norse', or 'nir' with dt= for NIR's "
+                "literal equations; on the command line --convention, --reset, --dt"
             ]
         )
     if convention == "snntorch":
@@ -125,55 +120,3 @@ def _discrete(convention: Convention | None, dt: float | None, reset: Reset | No
     if dt is None:
         raise NetworkError(["convention 'nir' needs dt=, the time step in the file's unit of time"])
     return Discrete(convention, dt)
-
-
-def _network(graph: Tree, discretization: Discrete, readout: Any) -> Network:
-    """The network of a graph that is a chain of nodes."""
-    need_known_entries("the graph", graph)
-    nodes = _row(graph)
-    for name, node in (nodes[0], nodes[-1]):
-        need_known_entries(f"node {name}", node)
-    frame, batch = frame_shape(nodes, discretization.convention)
-    is_flat = starts_flat(nodes, frame)
-    parts: list[Part] = []
-    problems: list[str] = []
-    for name, node in nodes[1:-1]:
-        try:
-            part = node_part(name, node, discretization)
-        except NetworkError as error:
-            problems += error.problems
-            continue
-        if discretization.is_own and isinstance(part, Synapse):  # its bias is in the metadata of the neurons
-            part = Synapse(part.name, part.weight, None, part.geometry)
-        parts.append(part)
-    if problems:
-        raise NetworkError(problems)
-    input_shape = (math.prod(frame),) if is_flat else frame
-    network = assemble(parts[1:] if is_flat else parts, input_shape, "the graph", (), readout)
-    need_stated_shapes(nodes, network, frame, batch)
-    return network
-
-
-def _row(graph: Tree) -> list[tuple[str, Tree]]:
-    """The nodes from Input to Output with their names; NetworkError if the graph branches or loops."""
-    entries, edges = graph["nodes"], graph["edges"]
-    if not isinstance(entries, dict):
-        raise NetworkError(["nodes: expected a group, found a value"])
-    nodes = {name: node for name, node in entries.items() if isinstance(node, dict)}
-    if not 2 <= len(nodes) <= 3 * MAX_LAYERS or len(nodes) != len(entries):
-        raise NetworkError([f"expected 2 to {3 * MAX_LAYERS} nodes, found {len(nodes)}"])
-    if not isinstance(edges, list) or not all(
-        isinstance(edge, list) and len(edge) == 2 and all(isinstance(end, str) and end in nodes for end in edge)
-        for edge in edges
-    ):
-        raise NetworkError(["edges: expected pairs of names of nodes"])
-    successors = dict(edges)
-    starts = [name for name, node in nodes.items() if node.get("type") == "Input"]
-    if len(successors) != len(edges) or len({end for _, end in edges}) != len(edges) or len(starts) != 1:
-        raise NetworkError(["expected one chain of nodes from one Input to one Output; this graph branches or loops"])
-    names = [starts[0]]
-    while names[-1] in successors and len(names) <= len(nodes):
-        names.append(successors[names[-1]])
-    if len(names) != len(nodes) or nodes[names[-1]].get("type") != "Output":
-        raise NetworkError(["expected one chain of nodes from one Input to one Output; this graph is not connected"])
-    return [(name, nodes[name]) for name in names]

@@ -2,21 +2,22 @@
 
 A file that contradicts itself is refused, as the package `nir` does: the writer had another network in mind.
 
-    Input, Output   shape            Conv2d    input_shape, its bias         neurons   the shape of every parameter,
+    Input, Output   shape            Conv    input_shape, its bias         neurons   the shape of every parameter,
     Affine          its bias         Flatten   input_type, start and end               or no axes for a single value
+
+Only the Input and Output of a nested graph may state another shape, with a warning: they compute nothing.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 import numpy as np
 
 from bl_neuro.errors import NetworkError
-from bl_neuro.interop.nir_nodes import Convention, whole_numbers
+from bl_neuro.interop.nir_graph import NEURONS, Port
+from bl_neuro.interop.nir_values import Convention, whole_numbers
 from bl_neuro.layers import Shape
-from bl_neuro.network import Network
 from bl_neuro.strangers.tree_frames import Tree
 
 Nodes = Sequence[tuple[str, Tree]]
@@ -36,11 +37,12 @@ def frame_shape(nodes: Nodes, convention: Convention) -> tuple[Shape, Shape]:
         raise NetworkError([f"node {name} (Input): 'shape' is missing"])
     batch = shape[:1] if convention == "norse" and len(shape) in (2, 4) else ()
     frame = shape[len(batch) :]
-    if min(frame, default=0) < 1 or (len(frame) not in (1, 3) and not starts_flat(nodes, frame)):
+    is_row = len(frame) == 2 and any(node.get("type") == "Conv1d" for _, node in nodes)
+    if min(frame, default=0) < 1 or (len(frame) not in (1, 3) and not is_row and not starts_flat(nodes, frame)):
         raise NetworkError(
             [
                 f"node {name}: shape {shape}: expected that of one frame without a batch axis, (features,) or "
-                "(channels, height, width), or any with a Flatten as the next node"
+                "(channels, height, width), (channels, width) before a Conv1d, or any with a Flatten as the next node"
             ]
         )
     return frame, batch
@@ -51,56 +53,73 @@ def starts_flat(nodes: Nodes, frame: Shape) -> bool:
     return len(frame) not in (1, 3) and len(nodes) > 1 and nodes[1][1].get("type") == "Flatten"
 
 
-def need_stated_shapes(nodes: Nodes, network: Network, frame: Shape, batch: Shape) -> None:
-    """Compares all stated sizes with those of the network.
+def same_shape(stated: Shape | None, shape: Shape) -> bool:
+    """Whether a stated shape is `shape`; (channels, width) is an image with a single row."""
+    return stated == shape or (len(shape) == 3 and shape[1] == 1 and stated == (shape[0], shape[2]))
 
-    Raises:
-        NetworkError: they differ; all differences are listed.
-    """
-    problems: list[str] = []
-    shapes = list(network.shapes)
-    if starts_flat(nodes, frame):
-        shapes.insert(0, (math.prod(frame),))
-    before, index = frame, 0
-    for name, node in nodes[1:-1]:
-        after = shapes[index]
-        problems += [f"node {name} ({node['type']}): {problem}" for problem in _problems(name, node, before, after)]
-        if node["type"] not in ("Linear", "Affine", "Conv2d"):  # these form one layer with the neurons that follow
-            before, index = after, index + 1
-    name, node = nodes[-1]
+
+def output_problems(name: str, node: Tree, before: Shape, batch: Shape) -> list[str]:
+    """Whether the Output states the shape of the last layer, after any axes of size 1, which some exporters write."""
     stated = _stated(f"node {name}", node, "shape")
-    if stated not in (before, (*batch, *before)):
-        problems.append(f"node {name} (Output): shape: expected {before}, found {stated}")
-    if problems:
-        raise NetworkError(problems)
+    bare = stated
+    while bare is not None and len(bare) > len(before) and bare[0] in (1, *batch):
+        bare = bare[1:]
+    if same_shape(stated, before) or same_shape(bare, before):
+        return []
+    return [f"node {name} (Output): shape: expected {before}, found {stated}"]
+
+
+def ignored_shapes(ports: Sequence[Port], shapes: dict[str, Shape]) -> list[str]:
+    """Where Inputs and Outputs of nested graphs state another shape than that of the node before; `shapes` by node."""
+    texts = []
+    for port in ports:
+        stated, shape = _stated(f"node {port.name}", port.node, "shape"), shapes.get(port.before)
+        if shape is not None and stated is not None and not same_shape(stated, shape):
+            texts.append(f"node {port.name} ({port.node['type']}) states the shape {stated}, but it receives {shape}")
+    return texts
+
+
+def stated_problems(name: str, node: Tree, before: Shape, after: Shape) -> list[str]:
+    """Differences between the sizes of one node and the shapes before and after it."""
+    return [f"node {name} ({node['type']}): {problem}" for problem in _problems(name, node, before, after)]
 
 
 def _problems(name: str, node: Tree, before: Shape, after: Shape) -> list[str]:
-    """Differences between the sizes of one node and the shapes before it and after its layer."""
     kind = node["type"]
-    if kind in ("Affine", "Conv2d"):
+    if kind in ("Affine", "Conv1d", "Conv2d"):
         expected = node["weight"].shape[:1]
         problems = [] if node["bias"].shape == expected else [f"bias: expected {expected}, found {node['bias'].shape}"]
-        stated = _stated(f"node {name}", node, "input_shape") if kind == "Conv2d" else None
-        return problems + _difference("input_shape", stated, before[1:])
+        if kind == "Affine":
+            return problems
+        stated = _stated(f"node {name}", node, "input_shape")
+        return problems + _difference("input_shape", stated, before[-1:] if kind == "Conv1d" else before[1:])
     if kind == "Flatten":
-        end = whole_numbers(f"node {name}", node, "end_dim")
-        problems = _difference("input_type", _stated(f"node {name}", node, "input_type"), before)
-        if end not in ([-1], [len(before) - 1]):
-            problems.append(f"end_dim: expected -1 or {len(before) - 1}, the last of the axes of {before}, found {end}")
-        return problems
-    if kind in ("LIF", "CubaLIF", "IF", "Threshold"):
+        return _flatten_problems(name, node, before)
+    if kind in NEURONS:
         arrays = [(key, value.shape) for key, value in node.items() if isinstance(value, np.ndarray)]
         return [
             f"{key}: expected shape {after}, that of the neurons, found {shape}"
             for key, shape in arrays
-            if shape not in ((), after)
+            if shape != () and not same_shape(shape, after)
         ]
     return []
 
 
+def _flatten_problems(name: str, node: Tree, before: Shape) -> list[str]:
+    stated = _stated(f"node {name}", node, "input_type")
+    axes = len(before) if stated is None else len(stated)
+    batched = stated is not None and len(stated) == len(before) + 1 and stated[0] == 1
+    problems = [] if batched and same_shape((stated or ())[1:], before) else _difference("input_type", stated, before)
+    end = whole_numbers(f"node {name}", node, "end_dim")
+    if end not in ([-1], [axes - 1]):
+        problems.append(f"end_dim: expected -1 or {axes - 1}, the last of the axes of {before}, found {end}")
+    return problems
+
+
 def _difference(key: str, stated: Shape | None, expected: Shape) -> list[str]:
-    return [] if stated in (None, expected) else [f"{key}: expected {expected}, found {stated}"]
+    if stated is None or same_shape(stated, expected):
+        return []
+    return [f"{key}: expected {expected}, found {stated}"]
 
 
 def _stated(place: str, node: Tree, key: str) -> Shape | None:

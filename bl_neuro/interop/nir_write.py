@@ -4,6 +4,7 @@ Dense, Conv       Linear or Affine, Conv2d         SumPool, AveragePool, Flatten
 current_decay 1   LIF, tau = r = 1 / dv            both decays 1 and 0: IF, r = 1
 current_decay     CubaLIF, tau_syn = w_in = 1 / du, tau_mem = r = 1 / dv
 bias              bias of the Affine or Conv2d if current_decay is 1, else v_leak = bias / dv
+current_bias      bias of the Affine or Conv2d             recurrent    a Linear from the neurons back to them
 """
 
 from __future__ import annotations
@@ -68,12 +69,16 @@ def _graph(network: Network) -> Tree:
         input_shape = shape
     if problems:
         raise Unsupported(f"NIR cannot hold this network: {'; '.join(problems)}")
+    edges = list(pairwise([*nodes, "output"]))
     nodes["output"] = {"type": "Output", "shape": np.array(input_shape)}
-    names = list(nodes)
+    for index, layer in enumerate(network.layers):
+        if isinstance(layer, Dense) and layer.recurrent is not None:
+            nodes[f"{index}_recurrent"] = {"type": "Linear", "weight": layer.recurrent}
+            edges += [(f"{index}_neuron", f"{index}_recurrent"), (f"{index}_recurrent", f"{index}_neuron")]
     return {
         "type": "NIRGraph",
         "nodes": nodes,
-        "edges": list(pairwise(names)),
+        "edges": edges,
         "metadata": {"writer": WRITER, "dt": DT, "readout": network.readout, "fingerprint": network.fingerprint},
     }
 
@@ -93,8 +98,11 @@ def _nodes(index: int, layer: Layer, input_shape: Shape, shape: Shape) -> Tree:
     if problems:
         raise NetworkError(problems)
     bias, leak = _bias_and_leak(layer.neuron, shape)
+    synapse = _synapse(layer, bias if layer.current_bias is None else layer.current_bias, input_shape)
+    if layer.current_bias is not None:
+        synapse["metadata"] = {"current_bias": layer.current_bias}
     return {
-        f"{index}_synapse": _synapse(layer, bias, input_shape),
+        f"{index}_synapse": synapse,
         f"{index}_neuron": {**_neuron(layer.neuron, shape, leak), "metadata": dict(layer.neuron.parameters())},
     }
 
@@ -103,9 +111,10 @@ def _problems(layer: Dense | Conv) -> list[str]:
     neuron, problems = layer.neuron, []
     if neuron.reset != "zero":
         problems.append(f"reset '{neuron.reset}': NIR's neurons reset to a voltage, v_reset")
-    for name in ("delay", "recurrent"):
-        if getattr(layer, name, None) is not None:
-            problems.append(f"{name}: not written to NIR files")
+    if isinstance(layer, Dense) and layer.delay is not None:
+        problems.append("delay: not written to NIR files")
+    if layer.current_bias is not None and (neuron.current_decay == 1).all():
+        problems.append("current_bias of currents without a memory: not written; give it as the bias of the neurons")
     if (neuron.voltage_decay == 0).any() and (neuron.voltage_decay.any() or (neuron.current_decay < 1).any()):
         problems.append("voltage_decay 0: expected with current_decay 1 for all neurons, as in NIR's IF")
     if (neuron.current_decay == 0).any():

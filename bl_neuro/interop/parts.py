@@ -21,7 +21,7 @@ from bl_neuro.neuron import CubaLIF, Reset, frozen_array, per_channel
 class Synapse:
     """Weights (out, in), or (out, in/groups, h, w) with a convolution's geometry, and a bias on the weighted input.
 
-    delay, recurrent: see `Dense`. name: the layer's name in the model, used in messages.
+    bias: see `_with_bias`. delay, recurrent: see `Dense`. name: the layer's name in the model, used in messages.
     """
 
     name: str
@@ -187,20 +187,21 @@ def _spiking(synapse: Synapse, neurons: Neurons, shape: Shape) -> Layer:
             problems += [f"{neurons.name}: {problem}" for problem in error.problems]
     if problems:
         raise NetworkError(problems)
+    current_bias = None
     if synapse.bias is not None:
-        values["bias"] = _with_bias(synapse, values, out)
+        values["bias"], current_bias = _with_bias(synapse, values, out)
     neuron = _with_name(neurons.name, lambda: CubaLIF(**values, reset=neurons.reset))
-    layer: Layer = _with_name(synapse.name, lambda: _layer(synapse, neuron))
+    layer: Layer = _with_name(synapse.name, lambda: _layer(synapse, neuron, current_bias))
     return layer
 
 
-def _layer(synapse: Synapse, neuron: CubaLIF) -> Dense | Conv:
+def _layer(synapse: Synapse, neuron: CubaLIF, current_bias: FloatArray | None = None) -> Dense | Conv:
     weight = frozen_array(synapse.weight, "weight")
     if weight.ndim == 4:
-        if synapse.delay is not None:
-            raise NetworkError(["delays of a convolution are not supported"])
-        return Conv(weight, neuron, **synapse.geometry)
-    return Dense(weight, neuron, synapse.delay, synapse.recurrent)
+        if synapse.delay is not None or synapse.recurrent is not None:
+            raise NetworkError(["delays and recurrent synapses of a convolution are not supported"])
+        return Conv(weight, neuron, **synapse.geometry, current_bias=current_bias)
+    return Dense(weight, neuron, synapse.delay, synapse.recurrent, current_bias)
 
 
 def laid_out(values: FloatArray, shape: Shape, name: str) -> FloatArray:
@@ -225,24 +226,22 @@ def laid_out(values: FloatArray, shape: Shape, name: str) -> FloatArray:
     return full
 
 
-def _with_bias(synapse: Synapse, values: dict[str, FloatArray], shape: Shape) -> FloatArray:
-    """The sum of the neurons' bias and the synapse's bias.
+def _with_bias(synapse: Synapse, values: dict[str, FloatArray], shape: Shape) -> tuple[FloatArray, FloatArray | None]:
+    """The bias of the neurons and that of the current, of a synapse with a bias.
 
-    The synapse's bias acts on the current and the neurons' bias on the voltage; they are equivalent only if
-    current_decay is 1, since otherwise the bias accumulates in the current over time.
+    The synapse's bias acts on the current and the neurons' bias on the voltage. They are equivalent where current_decay
+    is 1, and then added, since elsewhere the current accumulates its bias over time.
     """
     extra = per_channel(frozen_array(synapse.bias, "bias"), shape)
     extra = _with_name(synapse.name, lambda: laid_out(extra, shape, "bias"))
     if not extra.any():
-        return values["bias"]
+        return values["bias"], None
     decay, added, neuron_bias = (
         per_channel(array, shape) for array in (values["current_decay"], extra, values["bias"])
     )
     if ((decay < 1) & (added != 0)).any():
-        raise NetworkError(
-            [
-                f"{synapse.name}: its bias accumulates in a synaptic current with current_decay below 1, while the "
-                "bias of a network acts on the voltage. Train these layers with bias=False"
-            ]
-        )
-    return laid_out(np.asarray(neuron_bias + added), shape, "bias")
+        channels = np.broadcast_to(added, shape).reshape(shape[0], -1)
+        if (channels != channels[:, :1]).any():
+            raise NetworkError([f"{synapse.name}: bias: expected one value per channel of a current with a memory"])
+        return values["bias"], channels[:, 0]
+    return laid_out(np.asarray(neuron_bias + added), shape, "bias"), None

@@ -21,6 +21,7 @@ from bl_neuro.model_file import save
 from bl_neuro.network import Network
 from bl_neuro.neuron import CubaLIF
 from bl_neuro.testing.hdf5_mutations import BLOCKS, CONTENT_HDF5, CONTENT_NET, HUGE, JSON_VALUES, Generator, Mutation
+from bl_neuro.testing.nir_mutations import CONTENT_NIR, looped_file
 from bl_neuro.testing.numpy_mutations import CONTENT_NUMPY
 from bl_neuro.testing.random_networks import random_conv, random_dense
 
@@ -51,7 +52,15 @@ def valid_files(folder: Path) -> list[Path]:
     with h5py.File(exported) as old, h5py.File(latest, "w", libver="latest") as new:
         old.copy("layer", new)
     foreign = _of_others(folder)
-    return [*written, exported, latest, foreign, *_packed(foreign), *_inputs(folder)]
+    return [
+        *written,
+        exported,
+        latest,
+        foreign,
+        looped_file(folder / "looped.nir"),
+        *_packed(foreign),
+        *_inputs(folder),
+    ]
 
 
 def _of_others(folder: Path) -> Path:
@@ -223,7 +232,7 @@ CONTENT_SAFETENSORS: dict[str, Mutation] = {
 }
 CONTENT: dict[str, dict[str, Mutation]] = {
     ".net": {**CONTENT_HDF5, **CONTENT_NET},
-    ".nir": CONTENT_HDF5,
+    ".nir": {**CONTENT_HDF5, **CONTENT_NIR},
     ".safetensors": CONTENT_SAFETENSORS,
     ".npy": CONTENT_NUMPY,
     ".npz": CONTENT_NUMPY,

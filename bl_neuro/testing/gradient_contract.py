@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from bl_neuro.arrays import FloatArray
 from bl_neuro.backends import find_backend
 from bl_neuro.backends.target import Response, Target
 from bl_neuro.deploy.quantize import quantize
@@ -136,7 +137,8 @@ def unrolled_gradient(network: Network, spikes: Any, label: int) -> Tensor:
     membrane: list[Tensor] = []
     for layer, shape in zip(network.layers, network.shapes):
         if isinstance(layer, (Dense, Conv)):
-            values, membrane = _spiking(layer.neuron, [_synapse(layer, frame) for frame in values], shape)
+            recurrent = layer.recurrent if isinstance(layer, Dense) else None
+            values, membrane = _spiking(layer.neuron, [_synapse(layer, frame) for frame in values], shape, recurrent)
         else:
             values = [_shape_only(layer, frame) for frame in values]
             membrane = [frame.flatten(1) for frame in membrane] if isinstance(layer, Flatten) else membrane
@@ -155,7 +157,9 @@ def cosine(one: Tensor, other: Tensor) -> float:
     return float(F.cosine_similarity(one.double().flatten(), other.double().flatten(), dim=0))
 
 
-def _spiking(neuron: CubaLIF, drive: list[Tensor], shape: tuple[int, ...]) -> tuple[list[Tensor], list[Tensor]]:
+def _spiking(
+    neuron: CubaLIF, drive: list[Tensor], shape: tuple[int, ...], recurrent: FloatArray | None = None
+) -> tuple[list[Tensor], list[Tensor]]:
     names = ("threshold", "current_decay", "voltage_decay", "bias")
     threshold, current_decay, voltage_decay, bias = (
         torch.from_numpy(neuron.expanded(name, shape).copy()) for name in names
@@ -165,6 +169,8 @@ def _spiking(neuron: CubaLIF, drive: list[Tensor], shape: tuple[int, ...]) -> tu
     membrane: list[Tensor] = []
     for inputs in drive:
         current = (1 - current_decay) * current + inputs
+        if recurrent is not None and fired:
+            current = current + fired[-1] @ torch.from_numpy(recurrent.copy()).T
         voltage = (1 - voltage_decay) * voltage + current + bias - late
         spikes: Tensor = _Spike.apply(voltage, threshold)  # type: ignore[no-untyped-call]  # torch has no types for it
         fired.append(spikes)
@@ -182,7 +188,7 @@ def _spiking(neuron: CubaLIF, drive: list[Tensor], shape: tuple[int, ...]) -> tu
 def _synapse(layer: Dense | Conv, frame: Tensor) -> Tensor:
     weight = torch.from_numpy(layer.weight.copy())
     if isinstance(layer, Dense):
-        return frame @ weight.T
+        return frame @ weight.T + (0.0 if layer.current_bias is None else torch.from_numpy(layer.current_bias.copy()))
     return F.conv2d(frame, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 

@@ -61,7 +61,12 @@ class ReferenceTarget(FloatTarget):
         return response if self.reveals_membrane else replace(response, membrane=None)
 
     def _neurons(self, index: int, drive: Tensor) -> tuple[Tensor, Tensor]:
-        spikes, membrane = run_neurons(self._neuron(index), drive.detach().numpy(), self.network.shapes[index])
+        spikes, membrane = run_neurons(
+            self._neuron(index),
+            drive.detach().numpy(),
+            self.network.shapes[index],
+            getattr(self.network.layers[index], "recurrent", None),
+        )
         return torch.from_numpy(spikes).to(self.dtype), torch.from_numpy(membrane)
 
 

@@ -11,8 +11,10 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.backends import find_backend, missing_reason
+from bl_neuro.backends.declaration import Start
 from bl_neuro.backends.target import Target
 from bl_neuro.network import Network
+from bl_neuro.neuron import Reset
 from bl_neuro.reference import simulate
 from bl_neuro.testing.random_networks import random_dense, random_spikes
 
@@ -72,6 +74,42 @@ def coarse(seed: int) -> Network:
         bias=rng.choice([0.0, 0.125, -0.125], 40),
     )
     return Network((12,), [bl.Dense(weight, neuron)])
+
+
+def wired(seed: int = 0, reset: Reset = "zero") -> Network:
+    """Recurrent synapses, delays, and biases of currents."""
+    rng = np.random.default_rng(seed)
+    hidden = bl.CubaLIF(1.0, rng.uniform(0.3, 1, 9), rng.uniform(0.1, 0.9, 9), rng.normal(0, 0.1, 9), reset)
+    loops, biases = rng.normal(0, 0.6, (9, 9)), rng.normal(0, 0.3, (2, 9))
+    delay = rng.integers(0, 6, (4, 9))
+    return Network(
+        (8,),
+        [
+            bl.Dense(rng.normal(0.1, 0.8, (9, 8)), hidden, recurrent=loops, current_bias=biases[0]),
+            bl.Dense(rng.normal(0.1, 0.8, (4, 9)), bl.CubaLIF(1.0, 0.5), delay=delay, current_bias=biases[1, :4]),
+        ],
+    )
+
+
+@pytest.mark.parametrize("substrate", BOTH)
+@pytest.mark.parametrize("start", ["aligned", "cold"])
+def test_recurrent_synapses_delays_and_biases_of_currents(substrate: str, start: Start) -> None:
+    spikes = random_spikes(wired(), 0)
+    response = opened(wired(), substrate).run(spikes, layers=True, start=start)
+    assert response.layers is not None
+    reference = simulate(wired(), spikes, start)
+    for layer, expected in zip(response.layers, reference.layer_spikes):
+        assert (layer.numpy() == expected).all()
+        assert 0.02 < expected.mean() < 0.98
+    held = torch.from_numpy(np.ones((1, 2, 8))).expand(12, 2, 8)  # one frame, whose delayed part still starts later
+    assert (opened(wired(), substrate).run(held).spikes.numpy() == simulate(wired(), held.numpy()).spikes).all()
+
+
+@pytest.mark.snntorch
+def test_the_delayed_reset_of_snntorch_with_recurrent_synapses() -> None:
+    network = wired(reset="subtract_delayed")
+    spikes = random_spikes(network, 0)
+    assert (opened(network, "snntorch").run(spikes).spikes.numpy() == simulate(network, spikes).spikes).all()
 
 
 @pytest.mark.parametrize("substrate", ["snntorch", "norse"])

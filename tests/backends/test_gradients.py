@@ -127,6 +127,29 @@ def test_the_canonical_states_need_no_framework() -> None:
     assert relative_difference(gradient, unrolled_gradient(network, spikes, label=2)) < 1e-6
 
 
+@pytest.mark.snntorch
+@pytest.mark.norse
+@pytest.mark.parametrize("substrate", ["snntorch", "norse", "loihi"])
+def test_the_gradient_runs_back_through_recurrent_synapses(substrate: str) -> None:
+    rng = np.random.default_rng(0)
+    on_loihi = substrate == "loihi"
+    bias = None if on_loihi else rng.normal(0, 0.2, 7)
+    recurrent = 2 * rng.integers(-40, 60, (7, 7)) if on_loihi else rng.normal(0, 0.5, (7, 7))
+    weight = 2 * rng.integers(-60, 80, (7, 6)) if on_loihi else rng.normal(0, 0.8, (7, 6))
+    neuron = bl.CubaLIF(160.0 if on_loihi else 1.0, 2048 / 4096, 1024 / 4096)
+    network = Network((6,), [bl.Dense(weight, neuron, recurrent=recurrent, current_bias=bias)])
+    assert isinstance(network.layers[0], bl.Dense)
+    spikes = random_spikes(network, 1, steps=15, batch=2)
+    gradient = target_gradient(opened(network, substrate), spikes, label=2)
+    expected = unrolled_gradient(network, spikes, label=2)
+    without = Network((6,), [bl.Dense(weight, neuron, current_bias=bias)])
+    assert cosine(gradient, unrolled_gradient(without, spikes, label=2)) < 0.9
+    if on_loihi:  # whose states are rounded
+        assert cosine(gradient, expected) > 0.95
+    else:
+        assert relative_difference(gradient, expected) < 1e-6
+
+
 @pytest.mark.parametrize("neurons", [1, 4])
 def test_gradients_reach_input_neurons_without_a_warning(neurons: int, recwarn: pytest.WarningsRecorder) -> None:
     gain = 10 + np.arange(neurons)

@@ -161,7 +161,7 @@ def test_a_delay_of_all_synapses_delays_the_answer() -> None:
     assert torch.allclose(gradients[0], gradients[1])
 
 
-def test_recurrent_synapses_answer_but_give_no_gradient() -> None:
+def test_recurrent_synapses_arrive_one_step_later() -> None:
     rng = np.random.default_rng(5)
     layer = bl.Dense(
         2 * rng.integers(-60, 90, (6, 8)), bl.CubaLIF(300, 1, 0.25), recurrent=2 * rng.integers(-90, 60, (6, 6))
@@ -180,8 +180,7 @@ def test_recurrent_synapses_answer_but_give_no_gradient() -> None:
                 fed_back[step, sample, row] = neuron(sums.tolist(), 4096, 1024, 300, 0)[0][-1]
     assert np.array_equal(target.run(x).spikes.numpy(), fed_back)
     assert fed_back.any()
-    with pytest.raises(bl.NotDifferentiable):
-        bl.WhiteBox(target)
+    assert bl.WhiteBox(target) is not None
 
 
 def test_input_neurons_take_real_values() -> None:
@@ -265,13 +264,6 @@ def test_states_are_asked_for_like_answers() -> None:
     target.close()
     with pytest.raises(bl.TargetClosed):
         target.run_with_states(x)
-
-
-def test_recurrent_synapses_refuse_a_gradient_instead_of_a_wrong_one() -> None:
-    layer = bl.Dense([[2, 4], [4, 2]], bl.CubaLIF(3, 1.0, 0.25), recurrent=[[0, -2], [2, 0]])
-    target = opened(bl.Network((2,), [layer], arithmetic="loihi"))
-    with pytest.raises(bl.NotDifferentiable, match="recurrent"):
-        target.run(torch.ones(4, 1, 2, requires_grad=True))
 
 
 @pytest.mark.parametrize("weight", [np.zeros((2, 3)), [[-1]], [[-256]], [np.arange(257)]])

@@ -12,6 +12,7 @@ from torch import nn
 import bl_neuro as bl
 from bl_neuro import Unsupported
 from bl_neuro.interop.norse_modules import from_norse
+from bl_neuro.layers import Dense
 from bl_neuro.reference import simulate
 
 pytestmark = [pytest.mark.norse, pytest.mark.skipif(find_spec("norse") is None, reason="Norse is not installed")]
@@ -96,12 +97,17 @@ def test_modules_that_take_all_steps_at_once() -> None:
         (lambda: box(v_th=number(0.0)), "1: v_th: expected values above v_leak"),
         (lambda: norse().LIFRecurrentCell(4, 4), "1: LIFRecurrentCell: expected"),
         (lambda: norse().LICell(), "1: LICell: expected"),
-        (lambda: lif(), "0: its bias accumulates in a synaptic current"),
     ],
 )
 def test_unsupported_modules_are_refused(cell: Any, message: str) -> None:
     with pytest.raises(Unsupported, match=message):
         from_norse(norse().SequentialState(linear(3, 4), cell()), (3,))
+
+
+def test_a_bias_of_a_current_is_kept() -> None:
+    (layer,) = from_norse(norse().SequentialState(linear(3, 4), lif()), (3,)).layers  # compares them on random spikes
+    assert isinstance(layer, Dense)
+    assert layer.current_bias is not None
 
 
 def test_a_forward_of_its_own_is_run_as_it_says() -> None:

@@ -88,10 +88,12 @@ def test_every_mismatch_is_reported_at_once() -> None:
         assert message in str(caught.value)
 
 
-def test_a_bias_on_a_filtered_current_is_refused() -> None:
+def test_a_bias_on_a_filtered_current_is_kept() -> None:
     layers = [{**LAYERS[0], "alpha": 0.5}, *LAYERS[1:]]
-    with pytest.raises(Unsupported, match="layer 0: its bias accumulates in a synaptic current"):
-        from_state_dict(STATE, layers, (2, 6, 6), ignore=IGNORE)
+    layer = from_state_dict(STATE, layers, (2, 6, 6), ignore=IGNORE).layers[0]
+    assert isinstance(layer, Conv)
+    assert layer.current_bias == pytest.approx(STATE["conv.bias"].numpy())
+    assert not layer.neuron.bias.any()
 
 
 def test_values_out_of_range_are_refused() -> None:

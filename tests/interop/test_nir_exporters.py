@@ -54,6 +54,34 @@ def test_snntorch(reset: Reset, tmp_path: Path) -> None:
 
 
 @pytest.mark.snntorch
+@pytest.mark.parametrize("kind", ["RSynaptic", "RLeaky"])
+def test_recurrent_snntorch(kind: str, tmp_path: Path) -> None:
+    """Exported as a nested graph with a loop; compared with snnTorch's own run of its module."""
+    snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
+    export = pytest.importorskip("snntorch.export_nir", reason="nirtorch is not installed").export_to_nir
+    torch.manual_seed(0)
+    synaptic = kind == "RSynaptic"
+    options: dict[str, Any] = {"linear_features": 15, "init_hidden": True, "threshold": 0.5 * torch.ones(15)}
+    cell = snn.RSynaptic(0.55, 0.9, **options) if synaptic else snn.RLeaky(between(15), **options)
+    last = snn.Synaptic(between(7), between(7), 0.3 * torch.ones(7), init_hidden=True, output=True)
+    module = nn.Sequential(nn.Linear(18, 15), cell, nn.Linear(15, 7), last)
+    path = tmp_path / "snn.nir"
+    nir.write(path, export(module, torch.randn(1, 18), ignore_dims=[0]))
+    network = read_nir(path, convention="snntorch", reset="subtract_delayed")
+    spikes = torch.rand(60, 8, 18) < 0.3
+    for layer in (cell, last):
+        layer.reset_mem()
+    module.double()
+    cell.spike_grad = last.spike_grad = lambda shifted: (shifted > 0).double()  # its own returns float32
+    with torch.no_grad():
+        own = torch.stack([module(step)[0] for step in spikes.double()])
+    run = simulate(network, spikes.numpy())
+    assert (run.spikes == own.numpy()).all()
+    assert all(0.01 < layer.mean() < 0.99 for layer in run.layer_spikes)
+    assert np.any(getattr(network.layers[0], "recurrent", 0))
+
+
+@pytest.mark.snntorch
 def test_snntorch_images(tmp_path: Path) -> None:
     snn = pytest.importorskip("snntorch", reason="snntorch is not installed")
     export = pytest.importorskip("snntorch.export_nir", reason="nirtorch is not installed").export_to_nir

@@ -45,31 +45,43 @@ def networks() -> list[Network]:
             [Conv(conv, neuron, (1, 2), (1, 0), (2, 1), 3), SumPool((1, 2)), Conv(conv, neuron, groups=3, padding=3)],
         ),
         Network((3, 6, 6), [AveragePool(2, 1), Flatten(), Dense(rng.normal(size=(3, 75)), CubaLIF(bias=0.1))]),
+        Network(
+            (4,),
+            [
+                Dense(
+                    rng.normal(size=(3, 4)),
+                    CubaLIF(0.5, 0.6, 0.3, [0.1, 0, 0.2]),
+                    recurrent=rng.normal(size=(3, 3)),
+                    current_bias=rng.normal(size=3),
+                )
+            ],
+        ),
     ]
 
 
-@pytest.mark.parametrize("index", range(6))
+@pytest.mark.parametrize("index", range(7))
 def test_a_round_trip_keeps_the_fingerprint(index: int, tmp_path: Path) -> None:
     network, path = networks()[index], tmp_path / "n.nir"
     write_nir(network, path)
     assert read_nir(path).fingerprint == network.fingerprint
 
 
-@pytest.mark.parametrize("index", range(6))
+@pytest.mark.parametrize("index", range(7))
 def test_the_nir_package_reads_it_and_what_it_writes_is_read(index: int, tmp_path: Path) -> None:
     nir = pytest.importorskip("nir", reason="nir is not installed")
     network, path = networks()[index], tmp_path / "n.nir"
     write_nir(network, path)
     square = not any(isinstance(layer, Conv) for layer in network.layers)  # nir takes kernels to be square
     graph = nir.read(path, type_check=square)
-    assert len(graph.nodes) == 2 + sum(1 + isinstance(layer, (Dense, Conv)) for layer in network.layers)
+    loops = sum(getattr(layer, "recurrent", None) is not None for layer in network.layers)
+    assert len(graph.nodes) == 2 + loops + sum(1 + isinstance(layer, (Dense, Conv)) for layer in network.layers)
     nir.write(path, graph)
     assert read_nir(path) == network
 
 
-@pytest.mark.parametrize("index", range(6))
+@pytest.mark.parametrize("index", range(7))
 def test_the_nir_equations_alone_give_the_same_spikes(index: int, tmp_path: Path) -> None:
-    """Without metadata, and with dt = 1, the spikes are the same; only a leak, which starts somewhere, is refused."""
+    """Without metadata, and with dt = 1, the spikes are the same."""
     network, path = networks()[index], tmp_path / "n.nir"
     write_nir(network, path)
     with h5py.File(path, "a") as file:
@@ -77,10 +89,6 @@ def test_the_nir_equations_alone_give_the_same_spikes(index: int, tmp_path: Path
         for node in file["node/nodes"].values():
             if "metadata" in node:
                 del node["metadata"]
-    if index in (0, 3, 4):
-        with pytest.raises(ModelFileError, match=r"_neuron: v_leak: expected 0, since NIR does not"):
-            read_nir(path, convention="nir", dt=1.0)
-        return
     imported = read_nir(path, convention="nir", dt=1.0, readout=network.readout)
     x = np.random.default_rng(0).random((30, 4, *network.input_shape)) < 0.4
     assert (simulate(imported, x).spikes == simulate(network, x).spikes).all()
@@ -91,7 +99,10 @@ def test_the_nir_equations_alone_give_the_same_spikes(index: int, tmp_path: Path
     [
         (Network((2,), [Dense(np.eye(2), CubaLIF(reset="subtract"))]), "layer 0: reset 'subtract'"),
         (Network((2,), [Dense(np.eye(2), CubaLIF(), delay=3)]), "layer 0: delay"),
-        (Network((2,), [Dense(np.eye(2), CubaLIF(), recurrent=np.eye(2))]), "layer 0: recurrent"),
+        (
+            Network((2,), [Dense(np.eye(2), CubaLIF(), current_bias=[0, 1])]),
+            "layer 0: current_bias of currents",
+        ),
         (Network((2,), [Dense(np.eye(2), CubaLIF(current_decay=0))]), "layer 0: current_decay 0"),
         (Network((2,), [Dense(np.eye(2), CubaLIF(voltage_decay=[0, 0.5]))]), "layer 0: voltage_decay 0"),
         (Network((2,), [Dense(2 * np.eye(2), CubaLIF(80, 1, 0.5))], arithmetic="loihi"), "Loihi's arithmetic"),
@@ -134,7 +145,6 @@ def as_integrators(tree: Tree) -> None:
     ("options", "layers"),
     [
         ({"convention": "nir", "dt": 1e-4}, "of layers 0, 1 can"),  # thresholds of 1e4
-        ({"convention": "snntorch", "reset": "zero"}, "of layers 0, 1 can"),
         ({"convention": "nir", "dt": 0.005}, "of layer 1 can"),
     ],
 )
@@ -181,10 +191,9 @@ def drop(node: str, key: str) -> Callable[[Tree], None]:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (put("lif", "v_reset", np.ones(2)), "node lif: v_reset: expected 0"),
-        (put("lif", "v_leak", np.ones(2)), "node lif: v_leak: expected 0"),
+        (put("lif", "v_reset", np.ones(2)), "node lif: v_threshold: expected values above v_reset"),
         (put("lif", "tau", np.full(2, np.inf)), "node lif: tau: expected finite numbers"),
-        (put("lif", "tau", np.full(2, 0.01)), "node lif: voltage_decay: expected values in 0..1"),
+        (put("lif", "tau", np.full(2, 0.01)), "node lif: tau: expected at least the time step dt = 0.1, found 0.01"),
         (put("lif", "r", np.zeros(2)), "node lif: r: expected values above 0"),
         (put("lif", "tau", "long"), "node lif: tau: expected an array of numbers"),
         (put("lif", "v_threshold", np.ones(5)), "node lif: expected parameters of one shape"),
@@ -216,13 +225,35 @@ def test_unsupported_graphs_are_refused(change: Callable[[Tree], None], message:
         ({}, "does not determine how its continuous time"),
         ({"convention": "nir"}, "needs dt="),
         ({"convention": "snntorch"}, "v_reset = 0 for every"),
-        ({"convention": "snntorch", "reset": "zero"}, "node lif: r: expected tau"),
+        ({"convention": "snntorch", "reset": "zero"}, "node lif: r: expected 5000 with dt = 0.0001 .* found 5"),
         ({"convention": "nir", "dt": 0.1, "reset": "subtract"}, "reset 'subtract': nir files contain v_reset"),
     ],
 )
 def test_files_of_other_tools_need_a_convention(options: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelFileError, match=message):
         read_nir(stranger(tmp_path, lambda tree: None), **options)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (as_integrators, "IF neurons with r = 1 look like a time step of 1: convention='nir', dt=1"),
+        (lambda tree: None, "Its time constants are up to 0.5"),
+        (
+            lambda tree: [tree["nodes"][name].__setitem__("r", np.full(2, 5000.0)) for name in ("lif", "lif2")],
+            "look like those of snnTorch's exporter",
+        ),
+    ],
+)
+def test_traces_of_the_writer_are_named(change: Callable[[Tree], Any], message: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelFileError, match=message):
+        read_nir(stranger(tmp_path, change))
+
+
+def test_an_integrator_whose_gain_is_not_that_of_snntorch_is_refused(tmp_path: Path) -> None:
+    """It was read with thresholds of 1e4, and never spiked."""
+    with pytest.raises(ModelFileError, match=r"node lif: r: expected 10000 .* found 1; another program wrote it"):
+        read_nir(stranger(tmp_path, as_integrators), convention="snntorch", reset="zero")
 
 
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:
@@ -261,6 +292,16 @@ def test_damaged_files_are_read_or_refused(tmp_path: Path) -> None:
         except ModelFileError:
             refused += 1
     assert 30 < refused < 150
+
+
+def test_a_group_for_the_bias_of_a_convolution_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "n.nir"
+    write_nir(networks()[4], path)
+    with h5py.File(path, "r+") as file:
+        del file["node/nodes/0_synapse/bias"]
+        file.create_group("node/nodes/0_synapse/bias")
+    with pytest.raises(ModelFileError, match="node 0_synapse: bias: expected an array of numbers, found dict"):
+        read_nir(path)
 
 
 def test_a_time_constant_close_to_zero_is_refused(tmp_path: Path) -> None:

@@ -37,7 +37,7 @@ def test_each_synapse_takes_the_neurons_behind_it() -> None:
         ([dense(inner=5), Neurons("lif", 1.0)], "fc: Dense expects an input of shape"),
         ([dense(), Neurons("lif", 1.0, voltage_decay=1.5)], "lif: voltage_decay: expected values in 0..1"),
         ([dense(), Neurons("lif", [1.0, 2.0])], "lif: threshold|threshold: expected a scalar or a shape"),
-        ([dense(bias=np.ones(4)), Neurons("lif", 1.0, 0.5)], "fc: its bias accumulates in a synaptic current"),
+        ([dense(recurrent=np.ones((4, 5))), Neurons("lif", 1.0)], "fc: recurrent: expected shape"),
         ([Step("pool", SumPool(2))], "pool: SumPool expects an input"),
     ],
 )

@@ -45,7 +45,7 @@ def test_every_mutation_can_be_made_again_from_its_seed(tmp_path: Path) -> None:
     sources = valid_files(tmp_path)
     assert {source.suffix for source in sources} == set(CONTENT)
     seen = set()
-    for seed in range(400):
+    for seed in range(600):
         source = sources[seed % len(sources)]
         one, two = tmp_path / f"1{source.suffix}", tmp_path / f"2{source.suffix}"
         kinds = {mutate(source, path, np.random.default_rng(seed)) for path in (one, two)}

@@ -53,7 +53,7 @@ def test_documented_limits_of_substrates_are_in_the_table() -> None:
     assert row("`Dense`") == ["yes"] * 5
     assert [cell[:3].strip() for cell in row("`SumPool`")] == ["yes", "yes", "no", "no", "no"]
     assert [cell[:3].strip() for cell in row("`voltage_decay` 0")] == ["yes", "no", "yes", "yes", "yes"]
-    assert [cell[:3].strip() for cell in row("delays")] == ["no", "no", "no", "yes", "yes"]
+    assert [cell[:3].strip() for cell in row("delays")] == ["yes", "yes", "no", "yes", "yes"]
     assert row("gradients (white box)") == ["yes", "yes", "yes", "yes", "no"]
 
 
