@@ -42,6 +42,7 @@ RECORDED += [
     "secrets-canaries-digits",
     "secrets-mark-digits",
     "secrets-permutation-digits",
+    "secrets-mirror-digits",
 ]
 AUDITS = pytest.mark.parametrize("name", RECORDED)
 NUDGES = pytest.mark.parametrize("nudge", [1 - 2**-48, 1 + 2**-48], ids=["down", "up"])
