@@ -121,6 +121,8 @@ def _train_missing(
 ) -> None:
     """Trains and saves the networks of `group` that have no file, unless they do not fit the samples or the first."""
     missing = [number for number in group if not (folder / manifest.files[number]).exists()]
+    if not missing:
+        return
     paths = [folder / manifest.files[number] for number in missing]
     checkpoints = [Checkpoint(path.with_suffix(".unfinished")) for path in paths]
     halves = [samples.subset(np.flatnonzero(manifest.members[number])) for number in missing]

@@ -43,7 +43,8 @@ def cases(quick: bool) -> list[Case]:
     """The cases of a full or a quick benchmark."""
     general = [Case(False, batch, density) for batch in BATCHES for density in DENSITIES]
     held = [Case(True, 256, density) for density in DENSITIES]
-    return [Case(False, 256, 0.1), Case(True, 256, 0.1)] if quick else general + held
+    few = [Case(False, 1, 0.1), Case(False, 256, 0.1), Case(False, 256, 0.3), Case(True, 256, 0.1)]
+    return few if quick else general + held
 
 
 def networks() -> dict[str, Any]:
@@ -347,7 +348,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("network")
     parser.add_argument("engine")
-    parser.add_argument("--quick", action="store_true", help="batch 256 and density 0.1 alone")
+    parser.add_argument("--quick", action="store_true", help="four cases alone")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--out", type=Path, help="file for the spikes of the first repetition of each case")
     arguments = parser.parse_args()

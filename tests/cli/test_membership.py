@@ -79,7 +79,7 @@ def test_shadow_networks_are_trained_first(
     def fails(*_: object, **__: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr("bl_neuro.membership.shadow_training.train_by_plan", fails)
+    monkeypatch.setattr("bl_neuro.membership.shadow_training.train_all_by_plan", fails)
     assert call("membership", *arguments).out == result.out
 
 
