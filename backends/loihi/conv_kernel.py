@@ -13,7 +13,7 @@ import numpy.typing as npt
 
 from bl_neuro.backends.loihi.compiled import compiled
 from bl_neuro.backends.loihi.neuron_kernel import step_neurons
-from bl_neuro.backends.loihi.rows import list_bits
+from bl_neuro.backends.loihi.rows import AT_ONCE, list_bits
 from bl_neuro.backends.loihi.vectors import (
     LANES,
     PLACES,
@@ -178,7 +178,7 @@ def run_conv(
     current = np.empty(neurons, np.int32)
     voltage = np.empty(neurons, np.int32)
     words = frames.shape[2]
-    lists = np.empty(words * WORD, np.int32)
+    lists = np.empty(words * WORD + AT_ONCE, np.int32)
     stream = np.zeros(words + 2 * guard + 1, np.uint64)
     constant = frames.shape[1] < steps
     nothing = np.int32(0)

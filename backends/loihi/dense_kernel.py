@@ -12,7 +12,7 @@ import numpy as np
 
 from bl_neuro.backends.loihi.compiled import compiled
 from bl_neuro.backends.loihi.neuron_kernel import part_of, step_neurons
-from bl_neuro.backends.loihi.rows import EVERYTHING, NOTHING, plan_rows
+from bl_neuro.backends.loihi.rows import AT_ONCE, EVERYTHING, NOTHING, plan_rows
 from bl_neuro.backends.loihi.vectors import LANES, ROW_LANES, add_rows_1, add_rows_2, add_rows_4
 
 LISTED = 2**17
@@ -74,7 +74,7 @@ def run_dense(
     batch, span, width = fired.shape
     steps = span - lead
     block = max(1, min(batch, LISTED // (steps * (inputs // 2 + 1))))
-    lists = np.empty(block * steps * (inputs // 2 + 1), np.int32)
+    lists = np.empty(block * steps * (inputs // 2 + 1) + AT_ONCE, np.int32)
     starts = np.empty((block, steps, 3), np.int64)
     modes = np.empty((block, steps), np.int8)
     flat, spikes, recorded = weights.reshape(-1), fired.reshape(-1), voltages.reshape(-1)

@@ -21,17 +21,23 @@ from bl_neuro.backends.loihi.vectors import WORD, count_bits, lowest_bit
 NOTHING, EVERYTHING, PREVIOUS = 0, 1, 2
 """Start value of a frame's sums. For a sample's first step, PREVIOUS means the previous sample's first step."""
 _ONE = np.uint64(1)
-_ZERO = np.uint64(0)
+AT_ONCE = 8
+"""Number of bits that are listed at once."""
 
 
 @compiled(forceinline=True)
 def list_bits(word: Any, base: int, lists: Any, end: int) -> int:
-    """Appends the positions of the set bits of a word, from `base` on. Returns where the list ends."""
-    while word != _ZERO:
-        lists[end] = base + lowest_bit(word)
-        word &= word - _ONE
-        end += 1
-    return end
+    """Appends the positions of the set bits of a word, from `base` on. Returns where the list ends.
+
+    Up to AT_ONCE entries behind the end are overwritten: the processor predicts a loop over groups of bits, but not one
+    over bits.
+    """
+    count: int = count_bits(word)
+    for place in range(end, end + count, AT_ONCE):
+        for number in range(AT_ONCE):
+            lists[place + number] = base + lowest_bit(word)
+            word &= word - _ONE
+    return end + count
 
 
 @compiled(forceinline=True)
@@ -56,7 +62,7 @@ def plan_rows(
 
     mask: (W,), the bits that are inputs; inputs: their number. starts: (samples, T, 3), the positions in `lists` where
     a frame's additions start, its subtractions start, and they end. modes: (samples, T). lists: at least inputs / 2 + 1
-    entries for each frame.
+    entries for each frame, and AT_ONCE more.
     """
     constant = frames.shape[1] < modes.shape[1]
     width = frames.shape[2]
