@@ -1,6 +1,6 @@
 """Writes results/speed.md from what `benchmark_substrates.py --out` measured.
 
-python scripts/measure/speed_tables.py results/speed.json results/speed-without-vnni.json ... > results/speed.md
+python scripts/measure/speed_tables.py results/speed.json > results/speed.md
 """
 
 from __future__ import annotations
@@ -87,7 +87,8 @@ def main() -> None:
         "",
         "How many times as many queries `loihi` answers as others, one thread, made by",
         "`scripts/measure/benchmark_substrates.py` on an idle machine. Products are the dense matrix products alone,",
-        "in the fastest of several forms. The last column is what spikes given as float32 instead of bytes cost.",
+        "in the fastest of several forms. The last columns are what spikes given as float32 instead of bytes cost, what a",
+        "gradient at the input costs in times of a response, and how much longer one batch takes than the products.",
         "",
     ]
     for path in sys.argv[1:]:
