@@ -49,7 +49,10 @@ class Usage(NamedTuple):
 
 def commands(model: Path, out: Path) -> dict[str, list[str]]:
     """The measured commands by name, for the file of a network."""
-    server = ["--port", "0", "--log", str(out / "queries.sqlite"), "--token", f"me:{40 * 'a'}"]
+
+    def server(log: str) -> list[str]:
+        return ["--port", "0", "--log", str(out / log), "--token", f"me:{40 * 'a'}"]
+
     return {
         "help": [*MODULE, "--help"],
         "inspect": [*MODULE, "inspect", str(model)],
@@ -58,8 +61,8 @@ def commands(model: Path, out: Path) -> dict[str, list[str]]:
         "attack-help": [*MODULE, "attack", "--help"],
         "attack": [sys.executable, "-c", FIRST_QUERY, str(model)],
         "attack-net": [sys.executable, "-c", FIRST_QUERY, str(model.with_suffix(".net"))],
-        "serve": [*MODULE, "serve", str(model), *server],
-        "serve-net": [*MODULE, "serve", str(model.with_suffix(".net")), *server],
+        "serve": [*MODULE, "serve", str(model), *server("queries.sqlite")],
+        "serve-net": [*MODULE, "serve", str(model.with_suffix(".net")), *server("of-net.sqlite")],
     }
 
 
