@@ -187,7 +187,8 @@ def written(result: dict[str, Any], out: Path) -> None:
         f"Made by `scripts/measure/cost_curves.py`, {result['at']}: {', '.join(result['machine'].values())}. One axis",
         "varies at a time, from a batch of 64, 25 steps, 784-256-10 and a density of 0.1; one thread. An exponent of 1",
         "means that twice as much costs twice as much. The last columns follow the curve to a point that is",
-        f"{FACTOR} times as large as the largest one.",
+        f"{FACTOR} times as large as the largest one. The memory of Lava is that of our process alone, without those that",
+        "Lava starts.",
         "",
         f"| substrate | axis | to | seconds | MB | exponent of time | of memory | at {FACTOR} times: hours | GB |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -216,6 +217,7 @@ def _draw(result: dict[str, Any], path: Path) -> None:
 
     mpl.use("Agg")
     from matplotlib import pyplot as plt
+    from matplotlib.ticker import NullFormatter
 
     axes_names = [*AXES, *(["cells"] if "audit" in result["curves"] else [])]
     figure, grid = plt.subplots(2, len(axes_names), figsize=(3 * len(axes_names), 6), squeeze=False)
@@ -228,6 +230,9 @@ def _draw(result: dict[str, Any], path: Path) -> None:
                     x, y = zip(*part, strict=True)
                     scale = 1 if measure == "seconds" else 1e-6
                     panel.loglog(x, np.array(y) * scale, marker=marker, markersize=3, label=substrate)
+            panel.xaxis.set_minor_formatter(NullFormatter())
+            if axis in AXES:
+                panel.set_xticks(AXES[axis], [f"{value:g}" for value in AXES[axis]], fontsize=7, rotation=45)
             panel.set_xlabel(axis)
             if column == 0:
                 panel.set_ylabel(label)

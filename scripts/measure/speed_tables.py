@@ -87,8 +87,8 @@ def main() -> None:
         "",
         "How many times as many queries `loihi` answers as others, one thread, made by",
         "`scripts/measure/benchmark_substrates.py` on an idle machine. Products are the dense matrix products alone,",
-        "in the fastest of several forms. The last columns are what spikes given as float32 instead of bytes cost, what",
-        "a gradient at the input costs in times of a response, and how much longer a batch takes than the products.",
+        "in the fastest of several forms. The last columns are what spikes given as float32 instead of bytes cost,",
+        "what a gradient at the input costs in times of a response, and how much longer a batch takes than products.",
         "",
     ]
     for path in sys.argv[1:]:
