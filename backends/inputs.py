@@ -28,7 +28,7 @@ CONVERTED_DTYPES = (
 
 
 class Accepted(NamedTuple):
-    """Input that a target has checked, so that it is not checked again. Made by `Target.accept`.
+    """Input that `checker`, a target, has checked, so that it does not check it again. Made by `Target.accept`.
 
     spikes: (T, B, *input_shape), with its gradient. packed: the same in the form in which the substrate
     computes, if it has one of its own.
@@ -36,6 +36,7 @@ class Accepted(NamedTuple):
 
     spikes: Tensor
     packed: Any = None
+    checker: object = None
 
     @property
     def batch(self) -> int:

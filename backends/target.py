@@ -86,7 +86,7 @@ class Target(ABC):
     def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
         """Runs spikes `x` (T, B, *input_shape) of 0 and 1: a tensor or NumPy array of bool, integers or floats.
 
-        An input that this target has accepted is not checked again.
+        An input that this target has accepted is not checked again; one that another target accepted is.
 
         A network with input kind "current" takes real values instead. State never carries over from one run to the
         next.
@@ -111,7 +111,7 @@ class Target(ABC):
         Raises:
             InputError: wrong shape, dtype or values.
         """
-        accepted = self._checked(x)
+        accepted = self._checked(x)._replace(checker=self)
         return accepted._replace(spikes=accepted.spikes.detach()) if detached else accepted
 
     def _checked(self, x: Any) -> Accepted:
@@ -123,7 +123,10 @@ class Target(ABC):
             raise TargetClosed(f"this {self.substrate} target is closed; open it again with bl.open_target")
         if start not in ("aligned", "cold"):
             raise InputError(f"start: expected 'aligned' or 'cold', found {start!r}")
-        accepted = x if isinstance(x, Accepted) else self._checked(x)
+        if isinstance(x, Accepted):  # what another target accepted may not fit this one
+            accepted = x if x.checker is self else self._checked(x.spikes)
+        else:
+            accepted = self._checked(x)
         self.samples += accepted.batch
         return accepted
 

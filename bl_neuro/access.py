@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import torch
 from torch import Tensor
 
-from bl_neuro.backends.inputs import Accepted, as_float, checked_input
+from bl_neuro.backends.inputs import Accepted, as_float
 from bl_neuro.backends.registry import substrates_with
 from bl_neuro.backends.target import Response, Target
 from bl_neuro.checks import whole_number
@@ -72,10 +72,11 @@ class WhiteBox:
     @isolated
     def gradient(self, spikes: Tensor, objective: Callable[[Response], Tensor]) -> tuple[Tensor, Tensor]:
         """Value (B,) of `objective(response)` at `spikes`, and its gradient at the input, (T, B, *input_shape)."""
-        inputs = as_float(checked_input(spikes, self.network)).detach().clone()
-        self.queries += inputs.shape[1]
+        accepted = self.target.accept(spikes, detached=True)
+        inputs = as_float(accepted.spikes).clone()
+        self.queries += accepted.batch
         with torch.enable_grad():
-            values = objective(self.target.run(Accepted(inputs.requires_grad_())))
+            values = objective(self.target.run(accepted._replace(spikes=inputs.requires_grad_())))
             (gradient,) = torch.autograd.grad(values.sum(), inputs)
         return values.detach(), gradient
 

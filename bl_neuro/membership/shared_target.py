@@ -31,7 +31,7 @@ class SharedTarget(Target):
 
     def run(self, x: Any, layers: bool = False, start: Start = "aligned") -> Response:
         """See `Target.run`."""
-        accepted = self._accepted(x, start)
+        accepted = self._accepted(x, start)._replace(checker=self._target)  # which has checked it
         spikes = accepted.spikes
         if layers or spikes.requires_grad:
             return self._target.run(accepted, layers, start)

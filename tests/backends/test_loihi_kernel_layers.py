@@ -144,11 +144,24 @@ def test_a_value_that_is_no_spike_is_named(dtype: torch.dtype, value: float, pla
         assert box.spent == 0
 
 
-def test_an_accepted_input_is_not_checked_again() -> None:
+def test_an_input_that_another_target_accepted_is_checked_again() -> None:
+    wide = bl.Network((784,), [bl.Dense(np.full((40, 784), 2), bl.CubaLIF(9, 1.0, 0.5))], arithmetic="loihi")
+    narrow = bl.Network((8,), [bl.Dense(np.full((2, 8), 2), bl.CubaLIF(9, 1.0, 0.5))], arithmetic="loihi")
+    accepted = bl.open_target(wide, "loihi").accept(torch.ones(3, 2, 784))
+    with pytest.raises(bl.InputError, match="expected shape"):
+        bl.open_target(narrow, "loihi").run(accepted)
+    other = bl.open_target(wide, "loihi", engine="torch")
+    assert torch.equal(other.run(accepted).spikes, other.run(accepted.spikes).spikes)
+
+
+def test_an_accepted_input_is_not_checked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     network = bl.Network((8,), [bl.Dense(np.full((2, 8), 2), bl.CubaLIF(9, 1.0, 0.5))], arithmetic="loihi")
     spikes = torch.ones(4, 3, 8)
     for substrate in ("loihi", "snntorch"):
         with bl.open_target(network, substrate) as target:
             accepted = target.accept(spikes)
-            assert torch.equal(target.run(accepted).spikes, target.run(spikes).spikes)
+            expected = target.run(spikes).spikes
+            with monkeypatch.context() as patch:
+                patch.setattr(type(target), "_checked", None)  # a check would fail
+                assert torch.equal(target.run(accepted).spikes, expected)
             assert target.samples == 6
