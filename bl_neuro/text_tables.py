@@ -46,10 +46,15 @@ class Column:
         return max(longest, *(len(cell) for cell in self.cells), 0)
 
 
+def plain(text: str) -> str:
+    """`text` for a terminal: with plain spaces for those that keep words together, and control characters escaped."""
+    return printable(text.replace("\u00a0", " "))
+
+
 def columns_of(headers: Sequence[str], rows: Sequence[Sequence[str]], numbers: range) -> list[Column]:
     """The columns of a table; those in `numbers` contain numbers. Escapes characters that are not printable."""
     return [
-        Column(header, tuple(printable(row[index]) for row in rows), index not in numbers)
+        Column(header, tuple(plain(row[index]) for row in rows), index not in numbers)
         for index, header in enumerate(headers)
     ]
 
@@ -153,7 +158,7 @@ class Printed(ABC):
 
     def __repr__(self) -> str:
         parts = self.text_parts()
-        return "\n".join(printable(part) if isinstance(part, str) else part.text(WIDTH) for part in parts)
+        return "\n".join(plain(part) if isinstance(part, str) else part.text(WIDTH) for part in parts)
 
     __str__ = __repr__
 

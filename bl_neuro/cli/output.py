@@ -9,8 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from bl_neuro.errors import printable
-from bl_neuro.text_tables import WIDTH, TextTable, side_by_side, stacked, widths
+from bl_neuro.text_tables import WIDTH, TextTable, plain, side_by_side, stacked, widths
 
 PIPED_WIDTH = WIDTH
 
@@ -49,4 +48,4 @@ def print_parts(parts: Sequence[str | TextTable]) -> None:
 
 def say(text: str) -> None:
     """Prints one line to standard output, with control sequences escaped."""
-    sys.stdout.write(printable(text) + "\n")
+    sys.stdout.write(plain(text) + "\n")

@@ -99,3 +99,11 @@ def test_errors_are_escaped_too(call: Callable[..., Any]) -> None:
     assert result.code == 2
     assert "EVIL" in result.err
     assert not {"\x1b", "\x07"} & set(result.err)
+
+
+def test_spaces_that_keep_words_together_are_plain(capsys: pytest.CaptureFixture[str]) -> None:
+    output.print_table("A title", ["what", "interval"], [["v1", "−2.5\u00a0to\u00a0+2.5"]], words_from=1)
+    output.say("in\u00a0words")
+    text = capsys.readouterr().out
+    assert "−2.5 to +2.5" in text
+    assert "in words" in text
