@@ -47,12 +47,10 @@ def save(network: Network, path: str | Path) -> None:
         raise ModelFileError(f"expected a bl_neuro Network to save, found {type(network).__name__}")
     target = _as_path(path)
     if target.suffix == ".net":
-        from bl_neuro.deploy.bias_neurons import with_bias_neurons
-        from bl_neuro.deploy.folded_pooling import with_folded_pooling
         from bl_neuro.deploy.net_file import write_net
-        from bl_neuro.deploy.quantize import quantize
+        from bl_neuro.deploy.net_form import quantized_net_form
 
-        write_net(quantize(with_bias_neurons(with_folded_pooling(network))), target)
+        write_net(quantized_net_form(network), target)
     elif target.suffix == ".nir":
         from bl_neuro.interop.nir_file import write_nir
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from bl_neuro.errors import Unsupported
 from bl_neuro.layers import SPIKING, AveragePool, Dense, Layer, Shape, SumPool
-from bl_neuro.network import Network
+from bl_neuro.network import MAX_VALUES, Network
 from bl_neuro.neuron import CubaLIF
 
 DRIVE = 3.0
@@ -24,6 +24,8 @@ DRIVE = 3.0
 
 def with_bias_neurons(network: Network) -> Network:
     """A network with the same output spikes and without `current_bias`; the same network if it has none.
+
+    The spikes are the same with an aligned start. With a cold one, a bias acts one step longer, and they may differ.
 
     Where a current has no memory (current_decay 1), its bias becomes that of the neurons. Elsewhere a neuron is added
     to the layer in front, or a layer of relay neurons; the output layer keeps its size.
@@ -40,7 +42,7 @@ def with_bias_neurons(network: Network) -> Network:
         if getattr(layer, "current_bias", None) is not None:
             layer = _without_memory(layer, network.shapes[index])
         if getattr(layer, "current_bias", None) is not None:
-            problem = _problem(layer, network.layers[:index])
+            problem = _problem(layer, network.layers[:index], shape)
             problems += [f"layer {index}: current_bias: {problem}"] if problem else []
             if not problem and isinstance(layer, Dense):
                 layer = _moved(layer, layers, shape)
@@ -61,13 +63,15 @@ def _without_memory(layer: Any, shape: Shape) -> Any:
     return replace(layer, neuron=moved, current_bias=None)
 
 
-def _problem(layer: Layer, before: tuple[Layer, ...]) -> str | None:
+def _problem(layer: Layer, before: tuple[Layer, ...], shape: Shape) -> str | None:
     if not isinstance(layer, Dense):
         return "expected that of a Dense; that of a convolution, whose current has a memory, cannot become synapses"
     if any(isinstance(other, (SumPool, AveragePool)) for other in before[_last_spiking(before) + 1 :]):
         return "expected spikes as input, found pooled values, which no relay neuron can repeat"
     if layer.delay is not None:
         return "expected synapses without delays"
+    if not (before and isinstance(before[-1], Dense)) and (shape[0] + 1) * shape[0] > MAX_VALUES:
+        return f"expected a Dense in front: relay neurons for {shape[0]:,} inputs would need too many weights"
     return None
 
 

@@ -25,6 +25,8 @@ from bl_neuro.network import MAX_VALUES, Network
 Pool = SumPool | AveragePool
 MAX_TAPS = 4096
 """Largest window of a pooling that becomes a kernel."""
+MAX_ADDED = 2**28
+"""Largest number of weights that are added up for a kernel, which takes a fraction of a second."""
 
 
 def with_folded_pooling(network: Network) -> Network:
@@ -97,11 +99,14 @@ def pooled_kernel(weight: FloatArray, size: Pair, step: Pair, gaps: Pair, most: 
     """A kernel (..., h, w) with gaps, and its copies shifted by `step` for each element of a window, added up.
 
     Raises:
-        NetworkError: the window has more than `MAX_TAPS` elements, or the kernel more than `most` values.
+        NetworkError: the window has more than `MAX_TAPS` elements, the kernel more than `most` values, or their sum
+            more than `MAX_ADDED` terms.
     """
     spans = [gap * (extent - 1) + 1 for gap, extent in zip(gaps, weight.shape[2:])]
     extents = [move * (window - 1) + span for move, window, span in zip(step, size, spans)]
-    if size[0] * size[1] > MAX_TAPS or math.prod((*weight.shape[:2], *extents)) > most:
+    window_size = size[0] * size[1]
+    values = math.prod((*weight.shape[:2], *extents))
+    if window_size > MAX_TAPS or values > most or window_size * weight.size > MAX_ADDED:
         raise NetworkError([f"windows of {size} are too large to become a kernel"])
     kernel = np.zeros((*weight.shape[:2], *extents))
     for row in range(0, step[0] * size[0], step[0]):

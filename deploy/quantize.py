@@ -177,7 +177,7 @@ def _quantized_layers(network: Network) -> tuple[list[FixedPointLayer], list[str
         if isinstance(layer, (SumPool, AveragePool)):
             problems.append(
                 f"layer {index}: {type(layer).__name__}: netx has no pooling; export the network as .net, or use "
-                "bl_neuro.deploy.folded_pooling.with_folded_pooling, which make it part of the synapses behind it"
+                "bl_neuro.deploy.folded_pooling.with_folded_pooling, which makes it part of the synapses behind it"
             )
         elif isinstance(layer, Input):
             problems.append(

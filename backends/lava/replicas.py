@@ -47,7 +47,7 @@ class Replicas:
         wanted = min(1 << (batch - 1).bit_length(), self._largest(steps))
         if not self._chosen or self.count > self._largest(steps):
             self._take(wanted)
-        elif self.count // WASTE < wanted <= self.count:
+        elif wanted <= self.count <= WASTE * wanted:
             self._unfit_rounds = 0.0
         else:
             self._unfit_rounds += -(-batch // self.count) * self._cost

@@ -15,6 +15,7 @@ from bl_neuro.experiment.comparison import read_results
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.given_model import Recognised, VerifyOn
 from bl_neuro.experiment.session import Audit
+from bl_neuro.experiment.trained_cache import stated_limit
 from bl_neuro.files import expanded
 from bl_neuro.report import write_report
 
@@ -228,6 +229,8 @@ def run_audit(
 ) -> AuditResult:
     """Runs the cells of a prepared audit and writes results.json, report.html and summary.md to its folder."""
     prepared.need_access()
+    if prepared.cache:
+        stated_limit()  # an invalid limit is an error here, not in a worker
     with prepared.store.locked():
         with audit_progress(prepared, progress) as on_change:
             state = prepared.run(jobs, on_change, scheduler, **options)

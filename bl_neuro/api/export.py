@@ -6,10 +6,9 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from bl_neuro.deploy.bias_neurons import with_bias_neurons
-from bl_neuro.deploy.folded_pooling import with_folded_pooling
 from bl_neuro.deploy.loihi_limits import state_bound
-from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer, quantize
+from bl_neuro.deploy.net_form import quantized_net_form
+from bl_neuro.deploy.quantize import THRESHOLD_LIMIT, FixedPointLayer
 from bl_neuro.errors import ModelFileError
 from bl_neuro.files import expanded, need_free
 from bl_neuro.model_file import SUFFIXES, load, save
@@ -84,7 +83,7 @@ def export(model: Network | str | Path, out: str | Path, *, force: bool = False)
     network = model if isinstance(model, Network) else load(model)
     layers: list[RoundingCost] = []
     if path.suffix == ".net":
-        layers = [_cost(layer) for layer in quantize(with_bias_neurons(with_folded_pooling(network))).layers]
+        layers = [_cost(layer) for layer in quantized_net_form(network).layers]
     save(network, path)
     return Exported(path, load(path).fingerprint, layers)
 

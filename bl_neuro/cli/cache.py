@@ -58,11 +58,10 @@ def clear(
 
 def _cache() -> TrainedCache:
     from bl_neuro.errors import InputError
-    from bl_neuro.experiment.trained_cache import VARIABLE, TrainedCache
+    from bl_neuro.experiment.trained_cache import TrainedCache, stated_limit
+    from bl_neuro.files import cache_folder
 
-    shared = TrainedCache.of_user()
-    if shared is None:
-        raise InputError(
-            f"cache: it is turned off by {VARIABLE}=0, or there is no cache folder; set BL_NEURO_CACHE to a folder"
-        )
-    return shared
+    folder = cache_folder()
+    if folder is None:
+        raise InputError("cache: there is no cache folder; set BL_NEURO_CACHE to a folder")
+    return TrainedCache(folder, stated_limit())

@@ -11,14 +11,15 @@ def doctor(as_json: Json = False) -> int:
     import gc
     from dataclasses import asdict
 
+    active = gc.isenabled()
     gc.disable()  # importing PyTorch takes a fifth longer with the garbage collector
     try:
         from bl_neuro.api.doctor import doctor as run
         from bl_neuro.cli.output import print_json, print_parts
-
-        report = run()
     finally:
-        gc.enable()
+        if active:
+            gc.enable()
+    report = run()
     if as_json:
         facts = asdict(report)
         parts = facts.pop("parts")

@@ -117,7 +117,7 @@ class Material:
         return "direct" if self.network is not None and self.network.input_kind == "current" else "rate"
 
     @cached_property
-    def samples_digest(self) -> str | None:
+    def whole_digest(self) -> str | None:
         """SHA-256 of all samples, also of events; None for a dataset of a type that is not known."""
         return whole_digest(self.data)
 

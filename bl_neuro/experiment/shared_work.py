@@ -36,8 +36,9 @@ class SharedWork:
 
     def do(self, cell: Cell) -> Done:
         """Finishes `cell`. Raises the errors of `Work.do`."""
+        resumed = self.work.store.checkpoint(cell.address).exists()  # whose seconds are those of the rest alone
         copied = self._copied_or_trained(cell)
-        if not copied and self.costs is not None:
+        if not copied and not resumed and self.costs is not None:
             seconds = self.work.store.seconds(cell.address)
             if seconds is not None:
                 self.costs.add(cell_cost(cell, self.work.material), seconds)

@@ -175,6 +175,7 @@ class TrainedCache:
             if place.exists():
                 raise ReportError(f"{place}: could not be removed; remove the folder by hand")
             removed += 1
+        self._remove_remains()
         return removed
 
     def _places(self) -> Iterator[Path]:
@@ -188,12 +189,16 @@ class TrainedCache:
     def _entry(self, key: str) -> Path:
         return self.folder / "trained" / key
 
-    def _bound(self) -> None:
-        """Removes the entries that were not used for longest beyond the limit, and remains of killed processes."""
+    def _remove_remains(self) -> None:
+        """Removes what killed processes left."""
         for path in (self.folder / "trained").glob(".*"):
             with suppress(OSError):
                 if time.time() - path.stat().st_mtime > STALE_S:
                     shutil.rmtree(path, ignore_errors=True)
+
+    def _bound(self) -> None:
+        """Removes the entries that were not used for longest beyond the limit, and remains of killed processes."""
+        self._remove_remains()
         entries = self.entries()
         size = sum(entry.size for entry in entries)
         for entry in entries:

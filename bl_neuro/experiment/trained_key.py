@@ -38,9 +38,9 @@ def trained_key(cell: Cell, material: Material) -> str | None:
         return None
     if "packages" in made or "packages" in made["data"] or isinstance(material, MissingMaterial):
         return None
-    if material.samples_digest is None:
+    if material.whole_digest is None:
         return None
-    return content_address({"definition": made, "samples": material.samples_digest, "environment": environment()})
+    return content_address({"definition": made, "samples": material.whole_digest, "environment": environment()})
 
 
 @cache

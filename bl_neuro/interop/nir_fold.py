@@ -21,6 +21,7 @@ from bl_neuro.arrays import FloatArray
 from bl_neuro.deploy.folded_pooling import pooled_kernel
 from bl_neuro.errors import NetworkError
 from bl_neuro.interop.nir_linear_nodes import MAX_MADE, Delaying, Linear, Pooling, Scaling, need_affordable
+from bl_neuro.interop.nir_shapes import same_shape
 from bl_neuro.interop.parts import Part, Step, Synapse
 from bl_neuro.layers import AveragePool, Conv, Pair, Shape, SumPool
 from bl_neuro.neuron import CubaLIF
@@ -28,7 +29,7 @@ from bl_neuro.neuron import CubaLIF
 
 @dataclass
 class Fold:
-    """Linear nodes since the last neurons. shape: after the last node."""
+    """Linear nodes since the last neurons. shape: after the last node; stored: weights of the synapse in the file."""
 
     shape: Shape
     steps: list[Step] = field(default_factory=list)
@@ -36,6 +37,7 @@ class Fold:
     scale: FloatArray | None = None
     delay: FloatArray | None = None
     synapse: Synapse | None = None
+    stored: int = 0
 
     def add(self, link: Linear) -> None:
         """Adds a node. Raises NetworkError if it does not fit, or cannot be part of an exact synapse."""
@@ -62,12 +64,13 @@ class Fold:
 
     def _add_synapse(self, link: Synapse) -> None:
         shape = _output_shape(link, self.shape)
+        self.stored = max(self.stored, np.asarray(link.weight).size)
         if self.synapse is not None:
             self.synapse = _matrices(self.synapse, link)
         else:
             folded = self._scaled_inputs(link)
             if self.pool is not None and any(self.pool.padding):
-                folded = _pool_first(self.pool, folded)
+                folded = _pool_first(self.pool, folded, self.stored)
             else:
                 self._settle_pool()
             if self.delay is not None:
@@ -82,7 +85,7 @@ class Fold:
         weight = np.asarray(link.weight)
         if weight.ndim == 2:
             return replace(link, weight=weight * self.scale.reshape(1, -1))
-        channels = _per_channel(self.scale, link.name)
+        channels = _channel_values(self.scale, link.name)
         groups = int(link.geometry.get("groups", 1))
         grouped = weight.reshape(groups, -1, *weight.shape[1:]) * channels.reshape(groups, 1, -1, 1, 1)
         return replace(link, weight=grouped.reshape(weight.shape))
@@ -90,10 +93,10 @@ class Fold:
     def _add_pool(self, link: Pooling) -> None:
         shape = _pooled_shape(link, self.shape)
         if self.synapse is not None:
-            self.synapse = _pool_last(self.synapse, link)
+            self.synapse = _pool_last(self.synapse, link, self.stored)
         else:
             if self.scale is not None:
-                self.scale = np.broadcast_to(_per_channel(self.scale, link.name).reshape(-1, 1, 1), shape)
+                self.scale = np.broadcast_to(_channel_values(self.scale, link.name).reshape(-1, 1, 1), shape)
             if self.delay is not None:
                 raise NetworkError([f"{link.name}: expected no Delay before pooling"])
             self._settle_pool()
@@ -121,7 +124,7 @@ class Fold:
             self.scale = values if self.scale is None else self.scale * values
             return
         weight = np.asarray(self.synapse.weight)
-        rows = values.reshape(-1) if weight.ndim == 2 else _per_channel(values, link.name)
+        rows = values.reshape(-1) if weight.ndim == 2 else _channel_values(values, link.name)
         bias = None if self.synapse.bias is None else np.asarray(self.synapse.bias) * rows
         self.synapse = replace(self.synapse, weight=weight * rows.reshape(-1, *[1] * (weight.ndim - 1)), bias=bias)
 
@@ -158,7 +161,7 @@ class Fold:
             if self.delay is not None:
                 raise NetworkError([f"{place}: delays of images are not supported"])
             pool, self.pool = self.pool, None
-            return scaled if pool is None else _pool_first(pool, scaled)
+            return scaled if pool is None else _pool_first(pool, scaled, 0)
         if self.shape[0] ** 2 > MAX_MADE:
             raise NetworkError([f"{place}: expected weights before {self.shape[0]} neurons, found none"])
         one = self._scaled_inputs(Synapse(place, np.eye(self.shape[0])))
@@ -169,12 +172,12 @@ def _fitting(values: FloatArray, shape: Shape, what: str) -> FloatArray:
     """`values` in `shape`; a single one counts for all."""
     if values.size == 1 and math.prod(shape) <= MAX_MADE:
         return np.broadcast_to(values.reshape(()), shape)
-    if values.size != math.prod(shape):
+    if not same_shape(values.shape, shape):
         raise NetworkError([f"{what}: expected shape {shape}, found {values.shape}"])
     return values.reshape(shape)
 
 
-def _per_channel(values: FloatArray, place: str) -> FloatArray:
+def _channel_values(values: FloatArray, place: str) -> FloatArray:
     """One value per channel of an image; NetworkError if the values of a channel differ."""
     channels = values.reshape(len(values), -1)
     if (channels != channels[:, :1]).any():
@@ -232,27 +235,27 @@ def _matrices(first: Synapse, second: Synapse) -> Synapse:
     return Synapse(second.name, left @ right, bias)
 
 
-def _pool_last(synapse: Synapse, pool: Pooling) -> Synapse:
+def _pool_last(synapse: Synapse, pool: Pooling, stored: int) -> Synapse:
     """A convolution and the pooling of what it computes."""
     geometry = synapse.geometry
     if any(pool.padding):
         raise NetworkError([f"{pool.name}: padding: expected 0 behind a convolution, found {pool.padding}"])
     stride, dilation = _both(geometry, "stride", 1), _both(geometry, "dilation", 1)
-    kernel = _kernel(synapse, pool, stride, dilation)
+    kernel = _kernel(synapse, pool, stride, dilation, stored)
     size = pool.size[0] * pool.size[1]
     bias = None if synapse.bias is None else np.asarray(synapse.bias) * (pool.factor * size)
     steps = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
     return replace(synapse, weight=kernel, bias=bias, geometry={**geometry, "stride": steps, "dilation": (1, 1)})
 
 
-def _pool_first(pool: Pooling, synapse: Synapse) -> Synapse:
+def _pool_first(pool: Pooling, synapse: Synapse, stored: int) -> Synapse:
     """A pooling, and a convolution of what it computes."""
     geometry = synapse.geometry
     if any(_both(geometry, "padding", 0)) and any(pool.padding):
         raise NetworkError([f"{pool.name}: padding: expected 0 in front of a convolution that has one too"])
     stride, dilation = _both(geometry, "stride", 1), _both(geometry, "dilation", 1)
     gaps = (dilation[0] * pool.stride[0], dilation[1] * pool.stride[1])
-    kernel = _kernel(synapse, pool, (1, 1), gaps)
+    kernel = _kernel(synapse, pool, (1, 1), gaps, stored)
     steps = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
     changed = {**geometry, "stride": steps, "dilation": (1, 1), "padding": pool.padding}
     return replace(synapse, weight=kernel, geometry=changed)
@@ -262,9 +265,10 @@ def _both(geometry: dict[str, Pair], key: str, usual: int) -> Pair:
     return geometry.get(key, (usual, usual))
 
 
-def _kernel(synapse: Synapse, pool: Pooling, step: Pair, gaps: Pair) -> FloatArray:
+def _kernel(synapse: Synapse, pool: Pooling, step: Pair, gaps: Pair, stored: int) -> FloatArray:
+    """The kernel of a pooling and a synapse, of which the file holds `stored` weights."""
     weight = np.asarray(synapse.weight)
     try:
-        return pooled_kernel(weight, pool.size, step, gaps, max(MAX_MADE, 2 * weight.size)) * pool.factor
+        return pooled_kernel(weight, pool.size, step, gaps, max(MAX_MADE, 2 * stored)) * pool.factor
     except NetworkError as error:
         raise NetworkError([f"{pool.name}: {problem}" for problem in error.problems]) from error

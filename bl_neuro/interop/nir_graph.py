@@ -11,7 +11,7 @@ from bl_neuro.interop.nir_values import need_known_entries
 from bl_neuro.network import MAX_LAYERS
 from bl_neuro.strangers.tree_frames import Tree
 
-MAX_NODES = 3 * MAX_LAYERS
+MAX_NODES = 3 * MAX_LAYERS + 2
 MAX_EDGES = 4 * MAX_NODES
 LINEAR = ("Linear", "Affine", "Scale", "Delay")
 """The kinds of nodes of which a loop may consist."""

@@ -177,11 +177,11 @@ def loop_weight(chain: list[Linear], place: str, size: int) -> tuple[FloatArray,
     weight, bias, delays = None, np.zeros(size), np.zeros(size)
     for link in chain:
         if isinstance(link, Delaying):
-            delays = delays + link.steps.reshape(-1)
+            delays = delays + _for_each(link.name, "delay", link.steps, len(delays))
             if (delays > 1).any() or bias.any():
                 raise NetworkError([f"{link.name}: expected at most one time step in a loop, before any bias"])
         elif isinstance(link, Scaling):
-            values = np.broadcast_to(link.values.reshape(-1), bias.shape)
+            values = _for_each(link.name, "scale", link.values, len(bias))
             weight = _diagonal(link.name, values) if weight is None else weight * values[:, None]
             bias = bias * values
         elif isinstance(link, Synapse):
@@ -192,6 +192,13 @@ def loop_weight(chain: list[Linear], place: str, size: int) -> tuple[FloatArray,
     if weight.shape != (size, size):
         raise NetworkError([f"{place}: its loop: expected weights {(size, size)}, found {weight.shape}"])
     return weight, bias
+
+
+def _for_each(place: str, name: str, values: FloatArray, size: int) -> FloatArray:
+    """One value for each of the neurons of a loop; a single one counts for all."""
+    if values.size != 1 and values.shape != (size,):
+        raise NetworkError([f"{place}: {name}: expected shape ({size},), found {values.shape}"])
+    return np.broadcast_to(values.reshape(-1), (size,))
 
 
 def _diagonal(place: str, values: FloatArray) -> FloatArray:
@@ -207,6 +214,8 @@ def _product(link: Synapse, weight: FloatArray | None, bias: FloatArray) -> tupl
     if weight is not None:
         need_affordable(link.name, factor.shape, weight.shape)
     added = 0.0 if link.bias is None else np.asarray(link.bias)
+    if link.bias is not None and np.shape(link.bias) != (len(factor),):
+        raise NetworkError([f"{link.name}: bias: expected shape ({len(factor)},), found {np.shape(link.bias)}"])
     return (factor if weight is None else factor @ weight), factor @ bias + added
 
 

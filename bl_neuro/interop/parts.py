@@ -36,7 +36,8 @@ class Synapse:
 class Neurons:
     """CUBA-LIF parameters; arrays broadcast against the neurons from the right, as in torch and NumPy.
 
-    as_given: whether the arrays already have the shapes that `CubaLIF` expects and are not changed.
+    as_given: whether the arrays already have the shapes that `CubaLIF` expects and are not changed; a synapse's bias
+    then stays one of the current.
     """
 
     name: str
@@ -188,7 +189,9 @@ def _spiking(synapse: Synapse, neurons: Neurons, shape: Shape) -> Layer:
     if problems:
         raise NetworkError(problems)
     current_bias = None
-    if synapse.bias is not None:
+    if synapse.bias is not None and neurons.as_given:
+        current_bias = frozen_array(synapse.bias, "bias")
+    elif synapse.bias is not None:
         values["bias"], current_bias = _with_bias(synapse, values, out)
     neuron = _with_name(neurons.name, lambda: CubaLIF(**values, reset=neurons.reset))
     layer: Layer = _with_name(synapse.name, lambda: _layer(synapse, neuron, current_bias))

@@ -187,9 +187,12 @@ def _spiking(
 
 def _synapse(layer: Dense | Conv, frame: Tensor) -> Tensor:
     weight = torch.from_numpy(layer.weight.copy())
+    bias = None if layer.current_bias is None else torch.from_numpy(layer.current_bias.copy())
     if isinstance(layer, Dense):
-        return frame @ weight.T + (0.0 if layer.current_bias is None else torch.from_numpy(layer.current_bias.copy()))
-    return F.conv2d(frame, weight, None, layer.stride, layer.padding, layer.dilation, layer.groups)
+        if layer.delay is not None:
+            raise TypeError(f"{layer}: delays are not part of this oracle")
+        return F.linear(frame, weight, bias)
+    return F.conv2d(frame, weight, bias, layer.stride, layer.padding, layer.dilation, layer.groups)
 
 
 def _shape_only(layer: Layer, frame: Tensor) -> Tensor:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from itertools import groupby
 from threading import Event
 from typing import NamedTuple
@@ -67,10 +67,12 @@ def fit_population(members: Sequence[Member], threads: int = 1) -> None:
     elif shares:
         with ThreadPoolExecutor(len(shares)) as pool:
             try:
-                for done in [pool.submit(_fit_share, share, ended) for share in shares]:
-                    done.result()
+                running = [pool.submit(_fit_share, share, ended) for share in shares]
+                wait(running, return_when=FIRST_EXCEPTION)
             finally:
                 ended.set()  # after an error or Ctrl-C, the others stop at the end of their epochs
+            for share in running:
+                share.result()
 
 
 @isolated

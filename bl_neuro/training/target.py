@@ -7,11 +7,14 @@ from functools import partial
 from typing import NamedTuple
 
 import numpy as np
+import torch
 
 from bl_neuro.access import response_classes
 from bl_neuro.backends.target import Target
+from bl_neuro.checks import whole_number
 from bl_neuro.data.encoders import Encoder
 from bl_neuro.data.samples import Samples
+from bl_neuro.errors import InputError
 from bl_neuro.isolation import isolated
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
@@ -75,8 +78,10 @@ def train_targets(
     that are trained at the same time; with more than one, PyTorch must be set to one thread.
 
     Raises:
+        InputError: threads is no whole number of at least 1, or PyTorch uses several threads besides.
         InputError, DataError: as in `train_target`.
     """
+    _need_threads(threads)
     members: list[Member] = []
     stacks: list[Stack] = []
     place = find_device(device)
@@ -95,6 +100,17 @@ def train_targets(
         stacks.append(stack)
     fit_population(members, threads)
     return [stack.network() for stack in stacks]
+
+
+def _need_threads(threads: int) -> None:
+    count = whole_number(threads)
+    if count is None or count < 1:
+        raise InputError(f"threads: expected a whole number of at least 1, found {threads!r}")
+    if count > 1 and torch.get_num_threads() > 1:
+        raise InputError(
+            f"threads: expected one thread of PyTorch where {count} groups are trained at the same time, found "
+            f"{torch.get_num_threads()}; call torch.set_num_threads(1) before"
+        )
 
 
 BATCH = 256

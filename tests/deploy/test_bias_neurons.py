@@ -65,6 +65,12 @@ def test_a_bias_behind_an_image_gets_relay_neurons() -> None:
     assert (simulate(moved, spikes(1, 5, 5)).spikes == simulate(original, spikes(1, 5, 5)).spikes).all()
 
 
+def test_relays_of_too_many_inputs_are_refused_before_they_are_made() -> None:
+    layer = Dense(np.ones((1, 17_000)), CubaLIF(1, 0.5), current_bias=[1.0])
+    with pytest.raises(Unsupported, match="relay neurons for 17,000 inputs would need too many weights"):
+        with_bias_neurons(Network((17_000,), [layer]))
+
+
 @pytest.mark.parametrize(
     ("layers", "message"),
     [

@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import pytest
 
+from bl_neuro.api.audit import run_audit
 from bl_neuro.errors import InputError
 from bl_neuro.experiment import trained_cache, trained_key
 from bl_neuro.experiment.cell_cost import cell_cost
@@ -164,9 +165,9 @@ def test_the_key_is_of_everything_that_a_training_depends_on(filled: Filled, mon
     monkeypatch.setattr(trained_key, "environment", lambda: changed)
     assert trained_key.trained_key(filled.cell, material) != filled.key
     monkeypatch.undo()
-    monkeypatch.setitem(vars(material), "samples_digest", "of other samples")
+    monkeypatch.setitem(vars(material), "whole_digest", "of other samples")
     assert trained_key.trained_key(filled.cell, material) != filled.key
-    monkeypatch.setitem(vars(material), "samples_digest", None)
+    monkeypatch.setitem(vars(material), "whole_digest", None)
     assert trained_key.trained_key(filled.cell, material) is None
 
 
@@ -201,3 +202,33 @@ def test_the_limit_is_a_number_of_mebibytes(monkeypatch: pytest.MonkeyPatch, tmp
     monkeypatch.setenv(trained_cache.VARIABLE, "much")
     with pytest.raises(InputError, match="whole number of MiB"):
         TrainedCache.of_user()
+
+
+@pytest.mark.slow
+def test_a_run_in_workers_copies_and_says_so(small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(trained_cache.VARIABLE, "64")
+    monkeypatch.setenv("BL_NEURO_CACHE", str(tmp_path / "cache"))
+    copied = [
+        Audit.of(str(small), tmp_path / name, cache=cache).run(1).copied
+        for name, cache in (("first", True), ("second", True), ("third", False))
+    ]
+    assert copied[0] == copied[2] == 0
+    assert copied[1] == len(TrainedCache(tmp_path / "cache").entries()) > 0
+
+
+def test_an_invalid_limit_is_an_error_before_workers_start(
+    small: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(trained_cache.VARIABLE, "much")
+    with pytest.raises(InputError, match="BL_NEURO_CACHE_MIB: expected a whole number of MiB"):
+        run_audit(Audit.of(str(small), tmp_path / "out"))
+
+
+def test_a_training_that_was_interrupted_records_no_cost(filled: Filled, tmp_path: Path) -> None:
+    store = Store(tmp_path / "run")
+    store.checkpoint(filled.cell.address).parent.mkdir(parents=True)
+    store.checkpoint(filled.cell.address).write_bytes(b"what is left of an earlier process")
+    log = CostLog(tmp_path / "costs")
+    with Work(filled.audit.material, store) as work:
+        SharedWork(work, None, log).do(filled.cell)
+    assert log.read() == []

@@ -189,6 +189,24 @@ OUT = io("Output", 2)
             "node 2: Dense expects an input of shape",
         ),
         (
+            lambda: row(io("Input", 3, 5, 2), scale(np.ones((2, 5, 3))), neurons("IF", 3, 5, 2), io("Output", 3, 5, 2)),
+            r"expected shape \(3, 5, 2\), found \(2, 5, 3\)",
+        ),
+        (
+            lambda: row(io("Input", 4), scale(np.ones((2, 2))), linear(3, 4), neurons("IF", 3), io("Output", 3)),
+            r"expected shape \(4,\), found \(2, 2\)",
+        ),
+        (lambda: looped("LIF", {**affine(5, 5), "bias": np.ones(1)}), r"node loop0: bias: expected shape \(5,\)"),
+        (lambda: looped("LIF", scale(np.ones(3)), RING), r"node loop0: scale: expected shape \(5,\)"),
+        (lambda: looped("LIF", delay(np.ones(3)), RING), r"node loop0: delay: expected shape \(5,\)"),
+        (
+            lambda: row(
+                io("Input", 1, 4096, 4096), conv(1, 1, 1), *[pool("SumPool2d", 2, 2) for _ in range(12)],
+                neurons("IF", 1, 1, 1), io("Output", 1, 1, 1),
+            ),
+            "node 13: windows of",
+        ),
+        (
             lambda: row(io("Input", 4), linear(3, 4), neurons("LIF", 3, v_reset=0.7), io("Output", 3)),
             "v_threshold: expected values above v_reset",
         ),

@@ -56,17 +56,18 @@ def networks() -> list[Network]:
                 )
             ],
         ),
+        Network((2,), [Dense(np.eye(2), CubaLIF(1.0, [1.0, 0.5], 0.3), current_bias=[0.3, 0.0])]),
     ]
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(8))
 def test_a_round_trip_keeps_the_fingerprint(index: int, tmp_path: Path) -> None:
     network, path = networks()[index], tmp_path / "n.nir"
     write_nir(network, path)
     assert read_nir(path).fingerprint == network.fingerprint
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(8))
 def test_the_nir_package_reads_it_and_what_it_writes_is_read(index: int, tmp_path: Path) -> None:
     nir = pytest.importorskip("nir", reason="nir is not installed")
     network, path = networks()[index], tmp_path / "n.nir"
@@ -79,7 +80,7 @@ def test_the_nir_package_reads_it_and_what_it_writes_is_read(index: int, tmp_pat
     assert read_nir(path) == network
 
 
-@pytest.mark.parametrize("index", range(7))
+@pytest.mark.parametrize("index", range(8))
 def test_the_nir_equations_alone_give_the_same_spikes(index: int, tmp_path: Path) -> None:
     """Without metadata, and with dt = 1, the spikes are the same."""
     network, path = networks()[index], tmp_path / "n.nir"

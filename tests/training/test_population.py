@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from threading import Event
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from torch import Tensor
 from bl_neuro import Network
 from bl_neuro.data import EventDataset, Split
 from bl_neuro.data.samples import Samples
+from bl_neuro.errors import InputError
 from bl_neuro.isolation import isolated
 from bl_neuro.seeding import stream
 from bl_neuro.training import Checkpoint, ConvSpec, Lot, TargetPlan, train_target, train_targets
@@ -132,6 +134,38 @@ def test_an_interrupted_group_continues_in_other_groups(few: Split, tmp_path: Pa
     again = [replace_lot(lot, None, lot.checkpoint) for lot in members]
     assert prints(train_targets(again, PLAN)) == wanted  # from checkpoints of different epochs
     assert prints(train_targets(again, PLAN)) == wanted  # which are now finished
+
+
+@pytest.mark.parametrize("threads", [0, -1, 1.5, "2", True])
+def test_numbers_of_threads_that_are_none_are_refused(few: Split, threads: Any) -> None:
+    with pytest.raises(InputError, match="threads: expected a whole number of at least 1"):
+        train_targets(lots(few.target), PLAN, threads=threads)
+
+
+def test_several_threads_need_one_of_pytorch(few: Split) -> None:
+    torch.set_num_threads(2)
+    with pytest.raises(InputError, match=r"found 2; call torch.set_num_threads\(1\)"):
+        train_targets(lots(few.target), PLAN, threads=2)
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_error_of_one_group_stops_the_others(few: Split, failing: int) -> None:
+    failed, epochs = Event(), []
+
+    def fail(_: int, __: int) -> None:
+        failed.set()
+        raise Interrupted
+
+    def count(done: int, _: int) -> None:
+        assert failed.wait(60)
+        epochs.append(done)
+
+    first, second = lots(few.target, 2)
+    members = [first._replace(progress=count), second._replace(progress=count)]
+    members[failing] = members[failing]._replace(progress=fail)
+    with pytest.raises(Interrupted):
+        train_targets(members, replace(PLAN, proxy_epochs=3000), threads=2)
+    assert len(epochs) < 3000
 
 
 def replace_lot(lot: Lot, progress: Any, checkpoint: Checkpoint | None) -> Lot:
