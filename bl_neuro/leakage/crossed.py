@@ -15,6 +15,10 @@ covariance of two targets by the samples that they share, which is not negative.
 degrees of freedom gives the interval. Source: the variance of crossed random effects (Owen 2007, "The pigeonhole
 bootstrap", sections 2 and 4).
 
+The errors of small proportions, such as true-positive rates at low false-positive rates, grow with the proportion:
+symmetric intervals of these missed the true value too often, mostly from below. `Crossed.proportion` therefore takes
+the interval of the logit, with the standard error by the delta method: error / (p (1 - p)).
+
 Resampling exaggerates the variation of true-positive rates at low false-positive rates, which few samples decide, in
 shared and own alike. In their difference this cancels, so that shared alone is no lower bound on the variance: with
 such a bound, tests of these rates found less than planned.
@@ -43,7 +47,7 @@ import numpy.typing as npt
 
 from bl_neuro.arrays import FloatArray, IntArray
 from bl_neuro.errors import InputError
-from bl_neuro.leakage.bootstrap import LEVEL, Estimate
+from bl_neuro.leakage.bootstrap import LEVEL, Estimate, proportion_interval
 from bl_neuro.leakage.checked import numbers, positive
 from bl_neuro.seeding import stream
 
@@ -92,6 +96,25 @@ class Crossed:
         value = float(self.values.mean())
         half = self.error * _quantile((1 + LEVEL) / 2, targets) if targets > 1 else float("inf")
         return Estimate(value, value - half, value + half, targets, targets * self.samples)
+
+    @property
+    def proportion(self) -> Estimate:
+        """The mean over targets of a proportion, 0..1, with its 95% interval on the scale of the logit.
+
+        A mean of 0 or 1 has no logit, and gets Wilson's interval for the members of one target, half the pool.
+        """
+        from scipy.special import expit, logit
+
+        targets = len(self.values)
+        value = min(1.0, max(0.0, float(self.values.mean())))
+        if not 0 < value < 1:
+            low, high = proportion_interval(value, max(1, self.samples // 2))
+        elif targets == 1:
+            low, high = 0.0, 1.0
+        else:
+            half = self.error / (value * (1 - value)) * _quantile((1 + LEVEL) / 2, targets)
+            low, high = float(expit(logit(value) - half)), float(expit(logit(value) + half))
+        return Estimate(value, low, high, targets, targets * self.samples)
 
 
 def shadow_overlap(networks: int) -> float:

@@ -10,8 +10,8 @@ with noise of the same size, between which there is no difference, and once with
 Asked of the library's own functions (`crossed`):
 
 - how often the 95% interval of each measure holds its true value, with different numbers of networks and samples;
-- how often other intervals do: without `overlap`, and over targets alone, as if these were independent (not used, and
-  tabled to say why);
+- how often other intervals do: without `overlap`, over targets alone, as if these were independent, and symmetric ones
+  for true-positive rates (not used, and tabled to say why);
 - without a difference, how often the test finds one, and how often it shows equivalence within the margin planned for
   a power of 80%;
 - with the planted difference, how often it is found, beside the power that `PowerPlan` promises, and, with that
@@ -20,7 +20,8 @@ Asked of the library's own functions (`crossed`):
 True values, and the variation that plans need, are those of other simulated audits. Finished audits are kept in --work,
 and a rerun continues there. Exits with 1 if the AUC's coverage differs from 95% by more than 1.5 points, the power of
 either compared measure by more than 5 points from what is promised, or a rate of errors is above 6.5%: each beyond what
-the number of audits can tell apart. The coverage of true-positive rates is tabled, and not held to 1.5 points.
+the number of audits can tell apart. So does the coverage of every other measure, but for the true-positive rate at 0.1%
+in pools of fewer than 2,000 samples: that is a rate without any false positive, whose interval may cover more than 95%.
 """
 
 from __future__ import annotations
@@ -52,6 +53,9 @@ NOISE = 0.3
 """Noise of a deployment."""
 TESTED = ("auc", "tpr_at_1%")
 """The measures that audits compare."""
+PROPORTIONS = ("tpr_at_0.1%", "tpr_at_1%")
+LEAST_SAMPLES = 2000
+"""Below, 0.1% of the non-members, half of the samples, is less than one: the rate at 0.1% is one without any."""
 MOST_UNCOVERED, MOST_WRONG, MOST_OFF = 0.015, 0.065, 0.05
 
 
@@ -233,15 +237,32 @@ def _coverage(setting: Setting, measure: str, truths: Array, estimates: Array) -
     from scipy.special import stdtrit
 
     value, parts = estimates[:, 0], estimates[:, 1:]
-    apart, factor = np.abs(value - truths.mean()), stdtrit(setting.networks - 1, (1 + LEVEL) / 2)
+    true, factor = float(truths.mean()), stdtrit(setting.networks - 1, (1 + LEVEL) / 2)
     errors = {
         "coverage": _errors(parts, shadow_overlap(setting.networks)),
         "coverage without overlap": _errors(parts, 0.0),
         "coverage over targets alone": np.sqrt(parts[:, 0]),
     }
     for what, error in errors.items():
-        facts = {"sd": float(value.std(ddof=1)), "error": float(np.sqrt((error**2).mean()))}
-        yield rate(what, setting, measure, apart <= factor * error, true=float(truths.mean()), **facts)
+        facts = {"true": true, "sd": float(value.std(ddof=1)), "error": float(np.sqrt((error**2).mean()))}
+        symmetric = np.abs(value - true) <= factor * error
+        if measure not in PROPORTIONS:
+            yield rate(what, setting, measure, symmetric, **facts)
+            continue
+        yield rate(what, setting, measure, _in_logits(value, true, factor * error), **facts)
+        if what == "coverage":
+            yield rate("coverage of symmetric intervals", setting, measure, symmetric, **facts)
+
+
+def _in_logits(values: Array, true: float, half: Array) -> Array:
+    """Whether intervals of proportions on the scale of the logit hold the true one (see `Crossed.proportion`)."""
+    from scipy.special import logit
+
+    inside = (values > 0) & (values < 1)
+    values, half = values[inside], half[inside]
+    held = np.zeros(len(inside), dtype=bool)
+    held[inside] = np.abs(logit(values) - logit(true)) <= half / (values * (1 - values))
+    return held
 
 
 def _errors(parts: Array, overlap: float) -> Array:
@@ -279,8 +300,9 @@ def failures(rows: Sequence[dict[str, Any]]) -> list[str]:
     wrong = []
     for row in rows:
         low, high, seen = row["low"], row["high"], row["rate"]
-        if row["what"] == "coverage" and row["measure"] == "auc":
-            is_wrong = high < LEVEL - MOST_UNCOVERED or low > LEVEL + MOST_UNCOVERED
+        if row["what"] == "coverage":
+            without_false = row["measure"] == "tpr_at_0.1%" and row["samples"] < LEAST_SAMPLES
+            is_wrong = high < LEVEL - MOST_UNCOVERED or (low > LEVEL + MOST_UNCOVERED and not without_false)
         elif row["what"].startswith("false"):
             is_wrong = seen > MOST_WRONG and low > 1 - LEVEL
         else:
@@ -302,9 +324,11 @@ def table(rows: Sequence[dict[str, Any]], problems: Sequence[str]) -> str:
         "Rates in percent, with 95% intervals (Wilson), of simulated audits by LiRA in which targets share the pool",
         "and the shadow networks. Coverage is that of 95% intervals, the level of tests is 5%. sd: of the estimates",
         "over audits; error: the standard error that an audit computes (root mean square). Both, true values and",
-        "margins in points. Not used, and tabled to say why: intervals without the term for shared shadow networks",
-        "(overlap), and over targets alone, as if they were independent. variation: of the networks' own level and",
-        "effect, relative to the other rows. The term was calibrated with 12, 16 and 32 networks at variation 1.",
+        "margins in points. Intervals of true-positive rates are those of their logits. Not used, and tabled to say",
+        "why: intervals without the term for shared shadow networks (overlap), over targets alone, as if they were",
+        "independent, and symmetric ones for true-positive rates. variation: of the networks' own level and effect,",
+        "relative to the other rows. The term was calibrated with 12, 16 and 32 networks at variation 1. With fewer",
+        "than 2,000 samples the rate at 0.1% is one without a false positive, whose interval may cover more than 95%.",
         "",
         "| what | networks | samples | variation | measure | true | margin | sd | error | promised | seen | audits |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
@@ -317,7 +341,7 @@ def table(rows: Sequence[dict[str, Any]], problems: Sequence[str]) -> str:
         numbers = " | ".join([row["measure"].replace("_", " "), *points, promised])
         lines.append(f"| {place} | {numbers} | {seen} ({low} to {high}) | {row['audits']:,} |")
     verdict = (
-        "The AUC and all rates of errors are as they should be."
+        "The coverage of all intervals and all rates of errors are as they should be."
         if not problems
         else "Not as it should be: " + "; ".join(problems)
     )

@@ -91,6 +91,28 @@ def test_a_single_target_says_nothing_about_others() -> None:
     assert (test.p, test.p_equivalent) == (1.0, 1.0)
 
 
+def test_a_proportion_has_the_interval_of_its_logit() -> None:
+    values = np.array([0.01, 0.03, 0.02, 0.04])
+    one = Crossed(values, np.zeros((50, 4)), 100)
+    half = student.ppf(0.975, 3) * values.std(ddof=1) / 2 / (0.025 * 0.975)
+    low, high = (1 / (1 + np.exp(-(np.log(0.025 / 0.975) + sign * half))) for sign in (-1, 1))
+    assert one.proportion.value == one.estimate.value == pytest.approx(0.025)
+    assert (one.proportion.low, one.proportion.high) == pytest.approx((low, high))
+    assert 0 < one.proportion.low < one.proportion.high < 1
+    assert one.proportion.high - 0.025 > 0.025 - one.proportion.low  # skewed like the errors of small proportions
+
+
+@pytest.mark.parametrize(("value", "interval"), [(0.0, (0.0, 0.0713)), (1.0, (0.9287, 1.0))])
+def test_a_proportion_of_0_or_1_has_wilsons_interval(value: float, interval: tuple[float, float]) -> None:
+    one = Crossed(np.full(4, value), np.zeros((50, 4)), 100).proportion  # 50 members: z^2 / (50 + z^2)
+    assert (one.low, one.high) == pytest.approx(interval, abs=1e-4)
+
+
+def test_a_proportion_of_a_single_target_says_nothing_about_others() -> None:
+    one = Crossed(np.array([0.2]), np.zeros((5, 1)), 100).proportion
+    assert (one.value, one.low, one.high) == (0.2, 0.0, 1.0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("targets", "samples"), [(10, 40), (20, 200)])
 def test_the_interval_covers_the_mean_of_crossed_effects(targets: int, samples: int) -> None:

@@ -77,7 +77,8 @@ def test_broken_guarantees_are_reported() -> None:
     many = np.arange(2_000)
     held = [
         simulation.rate("coverage", SETTING, "auc", many < 1_890),
-        simulation.rate("coverage", SETTING, "tpr_at_1%", many < 1_700),
+        simulation.rate("coverage", SETTING, "tpr_at_0.1%", many < 1_980),  # without any false positive
+        simulation.rate("coverage of symmetric intervals", SETTING, "tpr_at_1%", many < 1_700),
         simulation.rate("coverage over targets alone", SETTING, "auc", many < 1_000),
         simulation.rate("false difference", SETTING, "auc", many < 110),
         simulation.rate("power", SETTING, "auc", many < 1_560, promised=0.8),
@@ -85,6 +86,7 @@ def test_broken_guarantees_are_reported() -> None:
     broken = [
         simulation.rate("coverage", SETTING, "auc", many < 1_800),
         simulation.rate("coverage", SETTING, "auc", many < 1_980),
+        simulation.rate("coverage", SETTING, "tpr_at_0.1%", many < 1_800),
         simulation.rate("false equivalence at the margin", SETTING, "auc", many < 140),
         simulation.rate("power", SETTING, "tpr_at_1%", many < 1_300, promised=0.8),
     ]
