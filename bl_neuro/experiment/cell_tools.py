@@ -10,6 +10,7 @@ from bl_neuro.backends import Target
 from bl_neuro.experiment.cell_measures import CellMeasures
 from bl_neuro.experiment.cells import Cell
 from bl_neuro.experiment.material import Material
+from bl_neuro.network import Network
 from bl_neuro.training import Checkpoint
 
 Made = tuple[CellMeasures, Callable[[Path], None] | None]
@@ -20,7 +21,7 @@ class Tools(NamedTuple):
     """What the work on cells shares.
 
     opened: the target at an address, which the cell needs first, on a substrate. file: the tensors of a finished cell.
-    measured: its measures. checkpoint: of the training in a cell.
+    measured: its measures. checkpoint: of the training in a cell. network: trained by a cell; see `NetworkTraining`.
     """
 
     material: Material
@@ -28,3 +29,4 @@ class Tools(NamedTuple):
     file: Callable[[Cell], Path]
     measured: Callable[[Cell], CellMeasures]
     checkpoint: Callable[[Cell], Checkpoint]
+    network: Callable[[Cell], Network]

@@ -19,9 +19,9 @@ from bl_neuro.experiment.membership_work import (
     answers,
     answers_of_twin,
     gathered_answers,
+    member_measures,
     pool_of,
     save_answers,
-    trained_member,
     trained_twin,
 )
 from bl_neuro.leakage.bootstrap import Estimate
@@ -46,8 +46,8 @@ def membership_makers(tools: Tools) -> dict[str, Callable[[Cell], Made]]:
     """The function that computes each kind of cell."""
 
     def member(cell: Cell) -> Made:
-        network, measures = trained_member(cell, tools.material, tools.checkpoint(cell))
-        return measures, lambda path: save(network, path)
+        network = tools.network(cell)
+        return member_measures(cell, network, tools.material), lambda path: save(network, path)
 
     def member_twin(cell: Cell) -> Made:
         twin = trained_twin(cell, tools.material, tools.checkpoint(cell))

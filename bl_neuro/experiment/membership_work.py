@@ -26,7 +26,7 @@ from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.network import Network
 from bl_neuro.seeding import stream
 from bl_neuro.training import AnnTwin, Checkpoint
-from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
+from bl_neuro.training.trainers import train_twin_by_plan
 
 LEAST_PER_CLASS = 2
 
@@ -53,25 +53,27 @@ def pool_of(material: Material, size: int | None, seed: int) -> Samples:
     return pool
 
 
-def trained_member(cell: Cell, material: Material, checkpoint: Checkpoint) -> tuple[Network, MemberMeasures]:
-    """The network of a cell, trained on its half of the pool."""
+def half_of_pool(cell: Cell, material: Material) -> Samples:
+    """The half of the pool on which the network or the ANN twin of a cell is trained."""
     made = cell.definition
     pool = pool_of(material, made["pool"], made["pool_seed"])
-    members = random_half(pool.labels, made["half"])
-    network = train_by_plan(pool.subset(np.flatnonzero(members)), cell.what, made["seed"], checkpoint)
-    measures = MemberMeasures(
-        fingerprint=network.fingerprint, parameters=network.parameters, members=int(members.sum())
+    half: Samples = pool.subset(np.flatnonzero(random_half(pool.labels, made["half"])))
+    return half
+
+
+def member_measures(cell: Cell, network: Network, material: Material) -> MemberMeasures:
+    """The measures of the trained network of a cell."""
+    return MemberMeasures(
+        fingerprint=network.fingerprint,
+        parameters=network.parameters,
+        members=len(half_of_pool(cell, material).labels),
     )
-    return network, measures
 
 
 def trained_twin(cell: Cell, material: Material, checkpoint: Checkpoint) -> AnnTwin:
     """The ANN twin of a cell, trained on the half of its network."""
-    made = cell.definition
-    pool = pool_of(material, made["pool"], made["pool_seed"])
-    members = random_half(pool.labels, made["half"])
     plan, hidden = cell.what
-    return train_twin_by_plan(pool.subset(np.flatnonzero(members)), plan, hidden, made["seed"], checkpoint)
+    return train_twin_by_plan(half_of_pool(cell, material), plan, hidden, cell.definition["seed"], checkpoint)
 
 
 def answers_of_twin(cell: Cell, twin: AnnTwin, material: Material) -> tuple[AnswersMeasures, dict[str, FloatArray]]:

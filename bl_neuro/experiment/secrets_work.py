@@ -35,7 +35,7 @@ from bl_neuro.reveals import Reveals
 from bl_neuro.seeding import derived_seed, stream
 from bl_neuro.training import AnnTwin, load_ann_twin, measure_accuracy
 from bl_neuro.training.target import BATCH
-from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
+from bl_neuro.training.trainers import train_twin_by_plan
 
 
 def secret_makers(tools: Tools) -> dict[str, Callable[[Cell], Made]]:
@@ -60,10 +60,8 @@ class _SecretWork:
     def target(self, cell: Cell) -> Made:
         """Trains a target on data with secrets."""
         design: SecretDesign = cell.what
-        data: Dataset = self.tools.material.split.target
-        secrets, copies = design.drawn(data.classes)
-        planted = design.planted(data)
-        network = train_by_plan(planted, design.plan, cell.facts["seed"], self.tools.checkpoint(cell))
+        secrets, copies = design.drawn(self.tools.material.split.target.classes)
+        network = self.tools.network(cell)
         measures = SecretTargetMeasures(
             fingerprint=network.fingerprint,
             parameters=network.parameters,

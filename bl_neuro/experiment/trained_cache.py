@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -52,6 +52,7 @@ class TrainedCache:
     def __init__(self, folder: Path, limit: int = DEFAULT_MIB * 2**20) -> None:
         self.folder, self.limit = folder, limit
         self.warnings: list[str] = []
+        self._held: set[str] = set()
 
     @classmethod
     def of_user(cls) -> TrainedCache | None:
@@ -133,24 +134,30 @@ class TrainedCache:
                 shutil.rmtree(temporary, ignore_errors=True)
 
     @contextmanager
-    def training(self, key: str) -> Iterator[None]:
-        """Waits until no other process trains the same key; then it finds the result in the cache.
+    def training(self, *keys: str) -> Iterator[None]:
+        """Waits until no other process trains any of the keys; then it finds their results in the cache.
 
-        Does not wait where locks are not possible, as in a read-only folder, nor longer than `WAIT_S`.
+        Does not wait where locks are not possible, as in a read-only folder, nor longer than `WAIT_S` for each. Blocks
+        for the same keys may be nested.
         """
+        names = sorted({key[:LOCK_CHARACTERS] for key in keys} - self._held)  # in one order, so that none wait in turn
+        with ExitStack() as locks:
+            for name in names:
+                self._lock(name, locks)
+            self._held.update(names)
+            try:
+                yield
+            finally:
+                self._held.difference_update(names)
+
+    def _lock(self, name: str, locks: ExitStack) -> None:
         from filelock import FileLock, Timeout
 
-        lock = FileLock(self.folder / "locks" / f"{key[:LOCK_CHARACTERS]}.lock")
-        try:
+        lock = FileLock(self.folder / "locks" / f"{name}.lock")
+        with suppress(OSError, NotImplementedError, Timeout):
             (self.folder / "locks").mkdir(parents=True, exist_ok=True)
             lock.acquire(timeout=WAIT_S)
-        except (OSError, NotImplementedError, Timeout):
-            yield
-            return
-        try:
-            yield
-        finally:
-            lock.release()
+            locks.callback(lock.release)
 
     def entries(self) -> list[Entry]:
         """All entries, those that were not used for longest first."""

@@ -46,6 +46,7 @@ from bl_neuro.experiment.measures import (
     TwinMeasures,
 )
 from bl_neuro.experiment.membership_results import membership_makers
+from bl_neuro.experiment.network_training import NetworkTraining
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.experiment.secrets_work import secret_makers
 from bl_neuro.experiment.store import Store, Times
@@ -54,7 +55,7 @@ from bl_neuro.isolation import isolated
 from bl_neuro.mitigations.registry import mitigation_of
 from bl_neuro.model_file import load, save
 from bl_neuro.network import Network
-from bl_neuro.seeding import derived_seed, stream
+from bl_neuro.seeding import stream
 from bl_neuro.training import (
     AnnTwin,
     Checkpoint,
@@ -66,7 +67,7 @@ from bl_neuro.training import (
 )
 from bl_neuro.training.rejection import rejected, rejection_threshold
 from bl_neuro.training.target import BATCH
-from bl_neuro.training.trainers import train_by_plan, train_twin_by_plan
+from bl_neuro.training.trainers import train_twin_by_plan
 
 MOST_TRACED = 33
 """Maximum number of stored trace entries, equally spaced and including the last one."""
@@ -82,6 +83,8 @@ class Work:
         self._open: tuple[tuple[str, str], Target] | None = None
         self._evaluators: dict[str, ImageEvaluator] = {}
         self._restarted: list[str] = []
+        self._before = 0.0  # seconds of the current cell that were spent before its turn
+        self.training = NetworkTraining(material, store)
 
     def __enter__(self) -> Work:
         return self
@@ -97,7 +100,7 @@ class Work:
         Raises:
             ReportError: the result could not be stored. Any other error: the cell failed.
         """
-        tools = Tools(self.material, self._opened, self._file, self._measured, self._checkpoint)
+        tools = Tools(self.material, self._opened, self._file, self._measured, self._checkpoint, self._network)
         makers: dict[str, Callable[[Cell], Made]] = {
             "target": self._target,
             "twin": self._twin,
@@ -117,9 +120,9 @@ class Work:
             "secret_attack": self._attack,
             **secret_makers(tools),
         }
-        began, self._restarted = time.perf_counter(), []
+        began, self._restarted, self._before = time.perf_counter(), [], 0.0
         measures, write = makers[cell.kind](cell)
-        seconds = time.perf_counter() - began
+        seconds = time.perf_counter() - began + self._before
         restarted = list(self._restarted)
         times = Times(seconds=seconds, finished=now(), versions=versions(), machine=machine(), restarted=restarted)
         self.store.write(cell.definition, measures, times, write)
@@ -136,16 +139,17 @@ class Work:
     def _target(self, cell: Cell) -> Made:
         if "endpoint" in cell.definition:
             return TargetMeasures(fingerprint=None, parameters=None), None
-        network = self.material.network or self._trained(cell)
+        network = self.material.network or self._network(cell)
         measures = TargetMeasures(fingerprint=network.fingerprint, parameters=network.parameters)
         return measures, lambda path: save(network, path)
 
-    def _trained(self, cell: Cell) -> Network:
-        data, seed = self._split(cell).target, cell.facts["seed"]
-        if cell.facts["target"] == "shuffled_labels":
-            order = stream(derived_seed(seed, "shuffled labels"), "order").permutation(len(data.labels))
-            data = replace(data, labels=data.labels[order])
-        return train_by_plan(data, cell.what, seed, self._checkpoint(cell))
+    def _network(self, cell: Cell) -> Network:
+        """The network that `cell` trains, now or ahead."""
+        ahead = cell.address in self.training.ahead
+        trained = self.training.network_of(cell)
+        self._restarted += trained.restarted
+        self._before = trained.seconds if ahead else 0.0
+        return trained.network
 
     def _twin(self, cell: Cell) -> Made:
         plan, hidden = cell.what

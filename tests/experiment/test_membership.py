@@ -212,7 +212,12 @@ def test_a_replay_compares_every_answer(audit: Audit, other: int, differs: list[
     (cell,) = of_kind(again, "member_replay")
     with open_target(load(file_of(audit, of_kind(audit, "member")[other])), "loihi") as target:
         tools = Tools(
-            audit.material, lambda *_: target, lambda one: file_of(audit, one), lambda _: unused(), lambda _: unused()
+            material=audit.material,
+            opened=lambda *_: target,
+            file=lambda one: file_of(audit, one),
+            measured=lambda _: unused(),
+            checkpoint=lambda _: unused(),
+            network=lambda _: unused(),
         )
         measured = replayed(cell, tools)
     assert (measured.samples, measured.queries, measured.identical) == (50, 100, not differs)

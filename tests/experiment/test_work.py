@@ -10,6 +10,7 @@ import pytest
 
 from bl_neuro.api.result import AuditResult
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.jobs import Job
 from bl_neuro.experiment.running.runner import Outcome, Runner
 from bl_neuro.experiment.session import Audit
 from bl_neuro.experiment.work import Work
@@ -45,28 +46,29 @@ KINDS = {
 
 
 class ThisProcess:
-    """A `WorkerPool` without workers: `wait` runs the cell."""
+    """A `WorkerPool` without workers: `wait` runs the job."""
 
     capacity = 1
 
     def __init__(self, work: Work) -> None:
         self.work = work
-        self.cell: Cell | None = None
+        self.job: Job | None = None
 
     @property
     def busy(self) -> bool:
-        return self.cell is not None
+        return self.job is not None
 
-    def start(self, ready: Sequence[Cell]) -> list[Cell]:
-        started = list(ready[:1]) if self.cell is None else []
-        self.cell = started[0] if started else self.cell
+    def start(self, ready: Sequence[Job]) -> list[Job]:
+        started = list(ready[:1]) if self.job is None else []
+        self.job = started[0] if started else self.job
         return started
 
     def wait(self) -> list[tuple[Cell, Outcome]]:
-        cell, self.cell = self.cell, None
-        assert cell is not None
-        self.work.do(cell)
-        return [(cell, {})]
+        job, self.job = self.job, None
+        assert job is not None
+        for cell in job:
+            self.work.do(cell)
+        return [(cell, {}) for cell in job]
 
     def close(self) -> None:
         self.work.__exit__()

@@ -18,6 +18,7 @@ from distributed import Client, KilledWorker, LocalCluster, WorkerPlugin, get_wo
 
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.jobs import Job
 from bl_neuro.experiment.provenance import versions
 from bl_neuro.experiment.running.processes import STARTS, WORKER, WorkerDied, WorkerProcess, thread_counts
 from bl_neuro.experiment.running.runner import Outcome
@@ -54,7 +55,7 @@ class DaskPool:
         self.scheduler = scheduler
         self.token = f"{MARK}{secrets.token_hex(8)}"
         self.mark = Path(task["out"]) / f".{self.token}"
-        self._cells: dict[str, Cell] = {}
+        self._jobs: dict[str, Job] = {}
         self._futures: dict[str, Any] = {}
         self._ended: queue.SimpleQueue[Any] = queue.SimpleQueue()
         self._submitted = 0
@@ -76,8 +77,8 @@ class DaskPool:
 
     @property
     def busy(self) -> bool:
-        """Whether the scheduler has cells of this run."""
-        return bool(self._cells)
+        """Whether the scheduler has jobs of this run."""
+        return bool(self._jobs)
 
     @property
     def capacity(self) -> int:
@@ -88,21 +89,23 @@ class DaskPool:
         except (OSError, RuntimeError):
             return 1
 
-    def start(self, ready: Sequence[Cell]) -> list[Cell]:
-        """Sends all `ready` cells to the scheduler."""
-        for cell in ready:
+    def start(self, ready: Sequence[Job]) -> list[Job]:
+        """Sends all `ready` jobs to the scheduler."""
+        for job in ready:
             self._submitted += 1
-            key = f"{cell.kind}-{self.token}-{self._submitted}"
-            future = self._client.submit(do_cell, self.token, key, cell.address, key=key, pure=False)
-            self._cells[key], self._futures[key] = cell, future
+            key = f"{job[0].kind}-{self.token}-{self._submitted}"
+            addresses = [cell.address for cell in job]
+            future = self._client.submit(do_job, self.token, key, addresses, key=key, pure=False)
+            self._jobs[key], self._futures[key] = job, future
             future.add_done_callback(self._ended.put)
         return list(ready)
 
     def wait(self) -> list[tuple[Cell, Outcome]]:
-        """The outcome of the next finished cell."""
+        """The outcomes of the cells of the next finished job."""
         future = self._next()
         self._futures.pop(future.key, None)
-        return [(self._cells.pop(future.key), self._outcome(future))]
+        job = self._jobs.pop(future.key)
+        return list(zip(job, self._outcomes(future, len(job))))
 
     def _next(self) -> Any:
         """The next finished future. Workers of a scheduler may join late; those of a local cluster do not."""
@@ -131,7 +134,7 @@ class DaskPool:
             with suppress(OSError, RuntimeError, TimeoutError, ValueError):  # scheduler or plugin may be gone
                 step()
         self._interrupts.end()
-        self._cells.clear()
+        self._jobs.clear()
         self._futures.clear()
 
     def _connected(self, jobs: int) -> Any:
@@ -170,20 +173,21 @@ class DaskPool:
             logging.getLogger("bl_neuro").warning("%s: no workers yet; cells wait for them", self.scheduler)
         self._interrupts.check()
 
-    def _outcome(self, future: Any) -> Outcome:
+    def _outcomes(self, future: Any, cells: int) -> list[Outcome]:
         if future.status == "error":
             error = future.exception()
             if isinstance(error, KilledWorker):
-                return {"died": str(error)}
-            return {"failed": f"{type(error).__name__}: {error}"}
+                return [{"died": str(error)}] * cells
+            return [{"failed": f"{type(error).__name__}: {error}"}] * cells
         if future.status != "finished":
             raise SubstrateFailed(
                 f"{self.scheduler}: the scheduler ended or dropped a cell ({future.status}); finished cells are kept"
             )
-        outcome: Outcome = future.result()
-        if "unfit" in outcome:
-            raise SubstrateFailed(f"{self.scheduler}: a worker cannot run cells: {outcome['unfit']}")
-        return outcome
+        outcomes: list[Outcome] = future.result()
+        unfit = next((outcome["unfit"] for outcome in outcomes if "unfit" in outcome), None)
+        if unfit is not None:
+            raise SubstrateFailed(f"{self.scheduler}: a worker cannot run cells: {unfit}")
+        return outcomes
 
 
 IDLE_S = 60.0
@@ -233,33 +237,34 @@ class DaskCells(WorkerPlugin):
                 if key in self._busy:
                     self._busy[key].kill()
 
-    def do(self, key: str, address: str) -> dict[str, Any]:
-        """Runs a cell. Returns its outcome (see `runner.Outcome`), or {"unfit": why} if this worker cannot run any."""
+    def do(self, key: str, addresses: Sequence[str]) -> list[Outcome]:
+        """Runs a job. Returns the outcomes of its cells (see `runner.Outcome`).
+
+        The outcome is {"unfit": why} if this worker cannot run any cell.
+        """
         out = Path(self.task["out"])
         unfit = self._unfit(out)
         if unfit is not None:
-            return {"unfit": f"{platform.node()}: {unfit}"}
-        if isinstance(Store(out).check(address), Result):
-            return {}  # another worker finished it and was lost afterwards
+            return [{"unfit": f"{platform.node()}: {unfit}"}]
+        # another worker may have finished some and was lost afterwards
+        left = [address for address in addresses if not isinstance(Store(out).check(address), Result)]
+        done = dict.fromkeys(addresses, Outcome())
+        if not left:
+            return list(done.values())
         for start in range(1, STARTS + 1):
             try:
                 process = self._idle_process(key)
                 break
             except WorkerDied as death:
                 if start == STARTS:
-                    return {"unfit": f"{platform.node()}: a worker did not start: {death}"}
-        try:
-            process.give(address)
-            outcome = process.answer()
-        except WorkerDied as death:
-            process.end()
-            outcome = {"died": str(death)}
+                    return [{"unfit": f"{platform.node()}: a worker did not start: {death}"}]
+        done.update(_run(process, left))
         with self._lock:
             del self._busy[key]
             if process.alive:
                 self._idle.append(process)
         self._wait_for_more()
-        return outcome
+        return list(done.values())
 
     def _unfit(self, out: Path) -> str | None:
         if not (out / f".{self.name}").is_file():
@@ -303,8 +308,21 @@ class DaskCells(WorkerPlugin):
             process.end()
 
 
-def do_cell(token: str, key: str, address: str) -> dict[str, Any]:
-    """The Dask task of a cell."""
+def _run(process: WorkerProcess, addresses: Sequence[str]) -> dict[str, Outcome]:
+    """Runs a job on a process, which is ended if it dies. Returns the outcomes by address."""
+    outcomes: dict[str, Outcome] = {}
+    try:
+        process.give(addresses)
+        for address in addresses:
+            outcomes[address] = process.answer()
+    except WorkerDied as death:
+        process.end()
+        outcomes |= {address: {"died": str(death)} for address in addresses if address not in outcomes}
+    return outcomes
+
+
+def do_job(token: str, key: str, addresses: Sequence[str]) -> list[Outcome]:
+    """The Dask task of a job."""
     cells: Any = get_worker().plugins[token]
-    outcome: Outcome = cells.do(key, address)
-    return outcome
+    outcomes: list[Outcome] = cells.do(key, addresses)
+    return outcomes

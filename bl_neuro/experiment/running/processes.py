@@ -15,6 +15,7 @@ from typing import Any
 
 from bl_neuro.errors import InputError, SubstrateFailed
 from bl_neuro.experiment.cells import THREADS, Cell
+from bl_neuro.experiment.jobs import Job
 from bl_neuro.experiment.running.runner import Outcome
 from bl_neuro.interrupts import interrupts_held
 
@@ -41,28 +42,28 @@ class ProcessPool:
             raise InputError(f"jobs: expected at least 1, found {jobs}")
         self.task, self.capacity, self.command = task, jobs, command
         self._workers: dict[int, WorkerProcess] = {}
-        self._cells: dict[int, Cell] = {}
+        self._jobs: dict[int, list[Cell]] = {}
         self._false_starts = 0
         self._selector = selectors.DefaultSelector()
 
     @property
     def busy(self) -> bool:
         """Whether a worker is running a cell, or starting."""
-        return bool(self._cells) or self._starting > 0
+        return bool(self._jobs) or self._starting > 0
 
     @property
     def _starting(self) -> int:
         return sum(1 for worker in self._workers.values() if not worker.ready)
 
-    def start(self, ready: Sequence[Cell]) -> list[Cell]:
-        """Gives a cell to every idle worker and starts further workers. Ends all workers if no cells are left."""
+    def start(self, ready: Sequence[Job]) -> list[Job]:
+        """Gives a job to every idle worker and starts further workers. Ends all workers if no jobs are left."""
         left, started = list(ready), []
         for fd, worker in self._workers.items():
-            if left and worker.ready and fd not in self._cells:
-                cell = left.pop(0)
-                self._cells[fd] = cell
-                worker.give(cell.address)
-                started.append(cell)
+            if left and worker.ready and fd not in self._jobs:
+                job = left.pop(0)
+                self._jobs[fd] = list(job)
+                worker.give([cell.address for cell in job])
+                started.append(job)
         while len(self._workers) < self.capacity and len(left) > self._starting:
             worker = WorkerProcess(self.command, self.task, thread_counts())
             self._workers[worker.fd] = worker
@@ -75,18 +76,20 @@ class ProcessPool:
         """The outcomes of the cells of workers that answer or die next."""
         outcomes = []
         for key, _ in self._selector.select():
-            worker, cell = self._workers[key.fd], self._cells.pop(key.fd, None)
+            worker, cells = self._workers[key.fd], self._jobs.pop(key.fd, [])
             try:
                 outcome = worker.answer()
                 self._false_starts = 0
+                answered, rest = cells[:1], cells[1:]
+                if rest:
+                    self._jobs[key.fd] = rest
             except WorkerDied as death:
                 self._drop(key.fd)
                 self._false_starts += not worker.ready
                 if self._false_starts == STARTS:
                     raise SubstrateFailed(f"a worker did not start: {death}") from death
-                outcome = {"died": str(death)}
-            if cell is not None:
-                outcomes.append((cell, outcome))
+                outcome, answered = {"died": str(death)}, cells
+            outcomes += [(cell, outcome) for cell in answered]
         return outcomes
 
     def close(self) -> None:
@@ -100,7 +103,7 @@ class ProcessPool:
             worker.terminate()  # all of them first, so that they end at the same time
         for fd in list(self._workers):
             self._drop(fd)
-        self._cells.clear()
+        self._jobs.clear()
 
     def _drop(self, fd: int) -> None:
         self._selector.unregister(fd)
@@ -145,12 +148,12 @@ class WorkerProcess:
         """Whether the worker is running."""
         return self.process.poll() is None
 
-    def give(self, address: str) -> None:
-        """Starts the cell with this address."""
-        self._send(address)
+    def give(self, addresses: Sequence[str]) -> None:
+        """Starts the job of the cells with these addresses."""
+        self._send(list(addresses))
 
     def answer(self) -> Outcome:
-        """The next answer; there is one per line sent. Raises WorkerDied if the worker has ended."""
+        """The next answer: one to the task, and one for each cell. Raises WorkerDied if the worker has ended."""
         assert self.process.stdout is not None
         line = self.process.stdout.readline()
         if not line.endswith(b"\n"):

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 
 from bl_neuro.errors import ReportError
 from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.jobs import Job, jobs_of
 from bl_neuro.experiment.store import Result, Store
 
 Outcome = dict[str, Any]
@@ -21,10 +22,10 @@ Outcome = dict[str, Any]
 
 
 class WorkerPool(Protocol):
-    """Runs any number of cells at once and reports the outcome of each."""
+    """Runs any number of jobs at once and reports the outcome of each cell."""
 
-    def start(self, ready: Sequence[Cell]) -> list[Cell]:
-        """Starts as many `ready` cells as there are free workers, in order. Returns the started ones."""
+    def start(self, ready: Sequence[Job]) -> list[Job]:
+        """Starts as many `ready` jobs as there are free workers, in order. Returns the started ones."""
 
     def wait(self) -> list[tuple[Cell, Outcome]]:
         """Waits until a worker reports. Returns the cells that ended, possibly none.
@@ -39,7 +40,7 @@ class WorkerPool(Protocol):
 
     @property
     def capacity(self) -> int:
-        """Number of cells that can run at once, at least 1."""
+        """Number of jobs that can run at once, at least 1."""
 
     def close(self) -> None:
         """Ends all workers, including busy ones."""
@@ -64,7 +65,7 @@ class RunState:
     waiting: cells that are left to run, in order. finished: addresses of all results, including earlier runs. done,
     failed: cells of this run. left_out: cells that depend on a failed cell. torn: damaged results that are computed
     again. copied: number of cells of this run whose results came from the cache that runs share. warnings: of the
-    cache, each once. capacity: number of cells that can run at once.
+    cache, each once. capacity: number of jobs that can run at once.
     """
 
     waiting: list[Cell]
@@ -106,6 +107,7 @@ class Runner:
         self.cells, self.store, self.pool = cells, store, pool
         self.on_change = on_change or (lambda _: None)
         self.attempts: dict[str, int] = {}
+        self.jobs: list[Job] = []
 
     def run(self) -> RunState:
         """Runs the cells that have no result. The store must be locked.
@@ -117,6 +119,7 @@ class Runner:
         with _ends_on_sigterm():
             try:
                 self.state = run_state(self.cells, self.store)
+                self.jobs = jobs_of(self.state.waiting, self.pool.capacity)
                 self._report()
                 self._start()
                 while self.pool.busy:
@@ -130,12 +133,14 @@ class Runner:
         return self.state
 
     def _start(self) -> None:
-        """Offers all cells to the pool whose dependencies are done."""
+        """Offers all jobs to the pool whose dependencies are done."""
         finished = self.state.finished
-        ready = [cell for cell in self.state.waiting if all(need.address in finished for need in cell.needs)]
-        for cell in self.pool.start(ready):
-            self.state.waiting.remove(cell)
-            self.attempts[cell.address] = self.attempts.get(cell.address, 0) + 1
+        ready = [job for job in self.jobs if all(need.address in finished for cell in job for need in cell.needs)]
+        for job in self.pool.start(ready):
+            self.jobs.remove(job)
+            for cell in job:
+                self.state.waiting.remove(cell)
+                self.attempts[cell.address] = self.attempts.get(cell.address, 0) + 1
 
     def _settle(self, cell: Cell, outcome: Outcome) -> None:
         """Records the outcome of a cell."""
@@ -145,6 +150,7 @@ class Runner:
             outcome = {}  # the worker died after it had written the result
         if "died" in outcome and self.attempts[cell.address] < ATTEMPTS:
             self.state.waiting.insert(0, cell)
+            self.jobs.insert(0, (cell,))  # alone, so that it ends no other cell again
             return
         if "died" in outcome:
             outcome = {"failed": f"its worker died, {ATTEMPTS} times: {outcome['died']}"}

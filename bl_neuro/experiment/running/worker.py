@@ -1,9 +1,10 @@
 """A process that runs cells for a runner: `python -m bl_neuro.experiment.running.worker`.
 
-It reads lines of JSON: first the task (the experiment and its folders), then addresses of cells to run. It answers each
-line with one line: {} when ready or done, perhaps with "copied" and "warnings" (see `shared_work.Done`),
-{"failed": why}, or {"unwritable": why} if results cannot be written any more. It ends when its input ends, even during
-a cell, since the run is then over.
+It reads lines of JSON: first the task (the experiment and its folders), which it answers with {} when it is ready, and
+then jobs, which are lists of addresses of cells (see `jobs`). It answers a job with one line for each cell, in order:
+{} when it is done, perhaps with "copied" and "warnings" (see `shared_work.Done`), {"failed": why}, or
+{"unwritable": why} if results cannot be written any more. It ends when its input ends, even during a cell, since the
+run is then over.
 """
 
 from __future__ import annotations
@@ -59,7 +60,10 @@ def serve(lines: queue.Queue[str | None], answers: TextIO) -> None:
             shared = SharedWork.of_user(work, task["cache"])
             _answer(answers, {})
             while (line := lines.get()) is not None:
-                _answer(answers, _outcome(shared, cells.get(json.loads(line))))
+                job = [cells.get(address) for address in json.loads(line)]
+                with shared.together(tuple(cell for cell in job if cell is not None)):
+                    for cell in job:
+                        _answer(answers, _outcome(shared, cell))
         finally:
             signal.signal(signal.SIGTERM, signal.SIG_IGN)  # a repeated signal does not interrupt the closing of targets
 

@@ -203,7 +203,7 @@ def test_a_local_cluster_without_workers_is_an_error(tmp_path: Path, monkeypatch
     try:
         pool._cluster.scale(0)
         pool._cluster.sync(pool._cluster._correct_state)
-        pool.start([Cell("target", {"number": 1}, (), {})])
+        pool.start([(Cell("target", {"number": 1}, (), {}),)])
         with pytest.raises(SubstrateFailed, match="all Dask workers died; finished cells are kept"):
             pool.wait()
     finally:

@@ -36,9 +36,9 @@ def pool(folder: Path, deaths: int) -> ProcessPool:
 def test_a_worker_that_dies_when_it_starts_is_replaced(tmp_path: Path) -> None:
     workers, cell = pool(tmp_path, STARTS - 1), Cell("target", {"number": 1}, (), {})
     for _ in range(STARTS):
-        assert workers.start([cell]) == []  # it starts
+        assert workers.start([(cell,)]) == []  # it starts
         assert workers.wait() == []
-    assert workers.start([cell]) == [cell]
+    assert workers.start([(cell,)]) == [(cell,)]
     assert workers.wait() == [(cell, {})]
     assert workers.busy is False
     workers.close()
@@ -48,9 +48,9 @@ def test_a_worker_that_dies_when_it_starts_is_replaced(tmp_path: Path) -> None:
 def test_workers_that_never_start_are_an_error(tmp_path: Path) -> None:
     workers, cell = pool(tmp_path, STARTS), Cell("target", {"number": 1}, (), {})
     for _ in range(STARTS - 1):
-        assert workers.start([cell]) == []
+        assert workers.start([(cell,)]) == []
         assert workers.wait() == []
-    workers.start([cell])
+    workers.start([(cell,)])
     with pytest.raises(SubstrateFailed, match=r"a worker did not start: ended by signal 9; it said: no memory"):
         workers.wait()
     workers.close()
@@ -59,7 +59,7 @@ def test_workers_that_never_start_are_an_error(tmp_path: Path) -> None:
 
 def test_a_second_interrupt_leaves_no_worker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     workers, cell = pool(tmp_path, 0), Cell("target", {"number": 1}, (), {})
-    workers.start([cell])
+    workers.start([(cell,)])
     (worker,) = workers._workers.values()
     end = WorkerProcess.end
 
@@ -106,7 +106,7 @@ def test_workers_end_at_the_same_time_also_if_one_signal_is_dropped(
     monkeypatch.setattr("bl_neuro.experiment.running.processes.REPEAT_S", 0.05)
     (tmp_path / "worker.py").write_text(STUBBORN)
     workers = ProcessPool({}, 2, [sys.executable, str(tmp_path / "worker.py"), str(signals)])
-    workers.start([Cell("target", {"number": number}, (), {}) for number in range(2)])
+    workers.start([(Cell("target", {"number": number}, (), {}),) for number in range(2)])
     while workers._starting:
         workers.wait()
     processes = [worker.process for worker in workers._workers.values()]
