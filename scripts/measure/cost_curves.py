@@ -8,7 +8,8 @@ repetitions. The peak memory is what opening and running adds to the resident me
 the slope of a straight line through the logarithms of the upper half of an axis, where constant costs matter least.
 
 Writes OUT.json, OUT.md and OUT.png, after each substrate; what OUT.json holds already is not measured again. With
---audit, audits of the demo with 1 to 8 targets are measured too.
+--audit, audits of the demo with 1 to 8 targets are measured too, without the cache that runs share; their memory is
+that of the largest of their processes.
 """
 
 from __future__ import annotations
@@ -157,15 +158,17 @@ def measured_audits() -> list[dict[str, Any]]:
             experiment = Path(folder, "demo.toml")
             experiment.write_text(re.sub(r"(?m)^seeds = .*$", f"seeds = {targets}", shipped))
             command = [sys.executable, "-m", "bl_neuro", "audit", str(experiment), "--jobs", "1"]
-            command += ["--out", f"{folder}/run"]
-            began = time.perf_counter()
+            command += ["--no-cache", "--out", f"{folder}/run"]
+            load, began = os.getloadavg()[0], time.perf_counter()
             process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
             _, status, usage = os.wait4(process.pid, 0)
             if status:
                 raise SystemExit(f"the audit of {targets} targets ended with status {status}")
             seconds = time.perf_counter() - began
             cells = len(list(Path(folder, "run", "cells").glob("*.json")))
-        rows.append({"axis": "cells", "value": cells, "seconds": seconds, "bytes": 1024 * usage.ru_maxrss})
+        busy = usage.ru_utime + usage.ru_stime
+        row = {"axis": "cells", "value": cells, "seconds": seconds, "bytes": 1024 * usage.ru_maxrss}
+        rows.append({**row, "processor_seconds": busy, "load": load})
     return rows
 
 
@@ -189,6 +192,7 @@ def written(result: dict[str, Any], out: Path) -> None:
         "means that twice as much costs twice as much. The last columns follow the curve to a point that is",
         f"{FACTOR} times as large as the largest one. The memory of Lava is that of our process alone, without those",
         "that Lava starts.",
+        *_note_on_audits(result["curves"].get("audit", [])),
         "",
         f"| substrate | axis | to | seconds | MB | exponent of time | of memory | at {FACTOR} times: hours | GB |",
         "|---|---|---|---|---|---|---|---|---|",
@@ -198,6 +202,22 @@ def written(result: dict[str, Any], out: Path) -> None:
             lines.append(_line(substrate, axis, [row for row in rows if row["axis"] == axis]))
     write_text(out.with_suffix(".md"), "\n".join([*lines, "", f"![Cost curves]({out.name}.png)", ""]))
     _draw(result, out.with_suffix(".png"))
+
+
+def _note_on_audits(rows: list[dict[str, Any]]) -> list[str]:
+    """What a table with audits needs to say: what was run, and how busy the machine was."""
+    if not rows:
+        return []
+    loads = [row["load"] for row in rows]
+    busy = ", ".join(f"{row['processor_seconds']:.0f}" for row in rows)
+    slope = exponent([{**row, "seconds": row["processor_seconds"]} for row in rows], "seconds")
+    return [
+        "",
+        f"An audit is the demo with {', '.join(map(str, CELLS))} targets, one job, without the cache that runs share.",
+        f"The load average before each was {min(loads):.1f} to {max(loads):.1f}: above 1, other programs ran at the same",
+        f"time and the seconds are too long. The audits took {busy} seconds of processor time, with an exponent of",
+        f"{slope:.2f}." if slope is not None else "unknown size.",
+    ]
 
 
 def _line(substrate: str, axis: str, rows: list[dict[str, Any]]) -> str:
