@@ -10,8 +10,7 @@ from typing import TYPE_CHECKING
 from bl_neuro.data.registry import dataset_source
 from bl_neuro.errors import DataError
 from bl_neuro.experiment.cells import Cell
-from bl_neuro.experiment.cost_estimates import SOURCES, Estimate, Estimates, Source, total
-from bl_neuro.experiment.cost_log import CostLog
+from bl_neuro.experiment.cost_estimates import SOURCES, Estimates, Source, total
 from bl_neuro.experiment.definition import Experiment
 from bl_neuro.experiment.findings.compute import compared_arithmetics
 from bl_neuro.experiment.findings.estimates import PowerFinding
@@ -22,9 +21,8 @@ from bl_neuro.experiment.findings.records import records
 from bl_neuro.experiment.material import Material
 from bl_neuro.experiment.missing_material import MissingMaterial
 from bl_neuro.experiment.plan import plan_cells
-from bl_neuro.experiment.running.runner import Costs, run_state
+from bl_neuro.experiment.running.runner import run_state
 from bl_neuro.experiment.session import Audit
-from bl_neuro.experiment.trained_cache import TrainedCache
 from bl_neuro.files import expanded
 
 if TYPE_CHECKING:
@@ -115,9 +113,9 @@ def plan_of(audit: Audit) -> AuditPlan:
     """The plan of a prepared audit. Raises ReportError if its folder holds an audit of another model or dataset."""
     audit.store.need_subject(audit.subject)
     planned, material, missing_data = _cells(audit)
-    state, costs = run_state(planned, audit.store), Costs(audit.store)
-    costs.add(cell for cell in planned if cell.address in state.finished)
-    estimates = _estimates(audit, material, costs, state.waiting)
+    state, source = run_state(planned, audit.store), Estimates.of_user(material, audit.store, audit.cache)
+    source.add(cell for cell in planned if cell.address in state.finished)
+    estimates = {cell.address: source.of(cell) for cell in state.waiting}
     groups: dict[tuple[str, ...], list[Cell]] = {}
     for cell in planned:
         groups.setdefault(_group(cell), []).append(cell)
@@ -157,13 +155,6 @@ def plan_of(audit: Audit) -> AuditPlan:
         not_run=audit.not_run,
         missing_data=missing_data,
     )
-
-
-def _estimates(audit: Audit, material: Material, costs: Costs, waiting: list[Cell]) -> dict[str, Estimate]:
-    """The estimate of each cell that is not done, by its address."""
-    cache = TrainedCache.of_user() if audit.cache else None
-    estimates = Estimates(material, costs, cache, None if cache is None else CostLog(cache.folder))
-    return {cell.address: estimates.of(cell) for cell in waiting}
 
 
 def _cells(audit: Audit) -> tuple[list[Cell], Material, str | None]:

@@ -5,13 +5,15 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import Literal
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, ProgressColumn, TextColumn, TimeElapsedColumn
 
 from bl_neuro.api.notebook import NotebookProgress, in_notebook
-from bl_neuro.experiment.running.runner import Costs, OnChange, RunState
+from bl_neuro.experiment.cost_estimates import Estimates, total
+from bl_neuro.experiment.running.runner import OnChange, RunState
 from bl_neuro.experiment.session import Audit
 
 AuditProgress = Literal["auto"] | OnChange | None
@@ -64,15 +66,20 @@ def audit_progress(audit: Audit, progress: AuditProgress) -> Iterator[OnChange |
         return
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=BAR_WIDTH), TextColumn("{task.completed}"))
     columns_of_time = (TextColumn("of {task.total}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"))
-    costs, known = Costs(audit.store), set[str]()
+    known = set[str]()
+
+    @cache
+    def estimates() -> Estimates:
+        return Estimates.of_user(audit.material, audit.store, audit.cache)
+
     with _bars((*columns, *columns_of_time), shown=True) as bars:
         task = bars.add_task(audit.experiment.name, total=None, left="", visible=False)  # until cells are counted
 
         def update(state: RunState) -> None:
             new = [cell for cell in audit.cells if cell.address in state.finished - known]
-            costs.add(new)
+            estimates().add(new)
             known.update(cell.address for cell in new)
-            seconds, unknown = costs.total(state.waiting)
+            seconds, unknown = total([estimates().of(cell) for cell in state.waiting])
             time_left = f"{'more than ' if unknown else ''}{duration(seconds / state.capacity)} left"
             failed = f"{time_left}, {len(state.failed)} failed"
             bars.update(task, completed=len(state.finished), total=len(audit.cells), left=failed, visible=True)

@@ -13,6 +13,12 @@ Each repetition runs every way to train the same members, in turn, in this proce
 
 Prints the seconds, the median and range of the ratio to the reference in wall-clock and in processor time, the largest
 difference of a weight, and the mean accuracy on the rest of the pool.
+
+    python scripts/measure/benchmark_populations.py --audit 8
+
+Measures the training of an audit of 8 seeds of a target on digits instead: its cells one by one, as jobs of one cell,
+against the jobs that `jobs_of` makes of them for one worker. Both write all results of the cells, which must be the same
+bytes.
 """
 
 from __future__ import annotations
@@ -20,10 +26,12 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +39,11 @@ import torch
 
 import bl_neuro as bl
 from bl_neuro.data.samples import Samples
+from bl_neuro.experiment.jobs import Job, jobs_of
+from bl_neuro.experiment.session import Audit
+from bl_neuro.experiment.shared_work import SharedWork
+from bl_neuro.experiment.store import Store
+from bl_neuro.experiment.work import Work
 from bl_neuro.isolation import isolated
 from bl_neuro.membership.halves import random_half
 from bl_neuro.seeding import stream
@@ -139,17 +152,71 @@ def accuracy(networks: Sequence[bl.Network], rest: Sequence[Samples], plan: Targ
     return float(np.mean(values))
 
 
+def audit_of(seeds: int, folder: Path) -> Audit:
+    """An audit with the target of the experiment "digits" and a number of seeds, with the shortest of attacks."""
+    text = (Path(bl.__file__).parent / "experiment" / "shipped" / "digits.toml").read_text()
+    target = text[text.index("[target]") :].split("\n\n")[0] if "[target]" in text else ""
+    dataset = '[dataset]\nname = "digits"'
+    attack = '[[evaluators]]\nkind = "conv"\n[[attacks]]\nattack = "v1"\nsettings = { iterations = 1 }'
+    head = f'name = "seeds"\nseeds = {seeds}\nclasses = [0]\nsubstrates = ["loihi"]\nbaselines = []'
+    (folder / "seeds.toml").write_text("\n".join([head, dataset, target, attack]) + "\n")
+    return Audit.of(str(folder / "seeds.toml"), folder / "unused")
+
+
+def finished(audit: Audit, jobs: Sequence[Job], out: Path) -> dict[str, bytes]:
+    """Runs jobs as a worker does, in this process. Returns the files of the results."""
+    with Work(audit.material, Store(out)) as work:
+        shared = SharedWork(work, None, None)
+        for job in jobs:
+            with shared.together(job):
+                for cell in job:
+                    shared.do(cell)
+    return {path.name: path.read_bytes() for path in (out / "cells").iterdir()}
+
+
+def measured_audit(seeds: int, repetitions: int) -> None:
+    """Measures the training cells of an audit one by one and in jobs, in turn, and prints the ratio."""
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place)
+        audit = audit_of(seeds, folder)
+        cells = [cell for cell in audit.cells if cell.kind == "target"]
+        ways: dict[str, list[Job]] = {"one by one": [(cell,) for cell in cells], "in jobs": jobs_of(cells, 1)}
+        finished(audit, [(cells[0],)], folder / "warm")  # compiles the kernels, loads the data
+        wall: dict[str, list[float]] = {name: [] for name in ways}
+        busy: dict[str, list[float]] = {name: [] for name in ways}
+        results: dict[str, dict[str, bytes]] = {}
+        print(f"audit of {seeds} seeds on digits, {cells[0].what}, load {os.getloadavg()[0]:.1f}", flush=True)
+        for repetition in range(repetitions):
+            for name in list(ways)[:: 1 if repetition % 2 else -1]:
+                began, began_busy = time.perf_counter(), time.process_time()
+                results[name] = finished(audit, ways[name], folder / f"{name} {repetition}")
+                wall[name].append(time.perf_counter() - began)
+                busy[name].append(time.process_time() - began_busy)
+        for name in ways:
+            print(
+                f"  {name:14} {statistics.median(wall[name]):8.2f} s   processor {statistics.median(busy[name]):8.2f} s"
+            )
+        for kind, seconds in (("wall", wall), ("processor", busy)):
+            pairs = [before / after for before, after in zip(seconds["one by one"], seconds["in jobs"])]
+            print(f"  ratio, {kind:9} {statistics.median(pairs):5.2f}x ({min(pairs):.2f}-{max(pairs):.2f})")
+        print(f"  the same bytes: {results['one by one'] == results['in jobs']}")
+
+
 def main(arguments: Sequence[str] | None = None) -> None:
     """Runs the benchmark."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--networks", nargs="+", choices=list(cases()), default=["digits", "digits-small"])
     parser.add_argument("--members", type=int, default=8)
     parser.add_argument("--share", type=float, default=1 / 6, help="share of the epochs of each phase (default: 1/6)")
+    parser.add_argument("--audit", type=int, default=0, metavar="SEEDS", help="the training of an audit instead")
     parser.add_argument("--repetitions", type=int, default=5)
     parser.add_argument("--threads", type=int, default=len(os.sched_getaffinity(0)))
     parser.add_argument("--root", default=None, help="folder of downloaded datasets")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
+    if options.audit:
+        measured_audit(options.audit, options.repetitions)
+        return
     for name in options.networks:
         case = cases()[name]
         plan = replace(

@@ -214,9 +214,9 @@ def _note_on_audits(rows: list[dict[str, Any]]) -> list[str]:
     return [
         "",
         f"An audit is the demo with {', '.join(map(str, CELLS))} targets, one job, without the cache that runs share.",
-        f"The load average before each was {min(loads):.1f} to {max(loads):.1f}: above 1, other programs ran at the same",
-        f"time and the seconds are too long. The audits took {busy} seconds of processor time, with an exponent of",
-        f"{slope:.2f}." if slope is not None else "unknown size.",
+        f"The load average before each was {min(loads):.1f} to {max(loads):.1f}: above 1, other programs ran",
+        f"at the same time and the seconds are too long. The audits took {busy} seconds of processor time, with an",
+        f"exponent of {slope:.2f}." if slope is not None else "unknown exponent.",
     ]
 
 

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from bl_neuro.api import progress
 from bl_neuro.api.plan import AuditPlan, plan_audit
 from bl_neuro.experiment import cost_estimates
 from bl_neuro.experiment.cell_cost import CellCost, cell_cost
-from bl_neuro.experiment.cost_estimates import CostTable
+from bl_neuro.experiment.cell_measures import CellMeasures
+from bl_neuro.experiment.cells import Cell
+from bl_neuro.experiment.cost_estimates import CostTable, Estimates
 from bl_neuro.experiment.cost_log import CostLog, RecordedCost
 from bl_neuro.experiment.reference_costs import ReferenceCosts, calibration_seconds, reference_costs
 from bl_neuro.experiment.session import Audit
+from bl_neuro.experiment.store import Store, Times
 
 
 def recorded(workload: str, similar: list[str], amount: float, seconds: float) -> RecordedCost:
@@ -98,6 +103,59 @@ def test_costs_of_earlier_runs_come_before_the_reference(small: Path, tmp_path: 
     rows = [row for row in plan.rows if row.kind == "attack"]
     assert sum(row.seconds_left or 0.0 for row in rows) == pytest.approx(100.0 * len(attacks))
     assert {row.estimated_from for row in rows} == {("earlier runs",)}
+
+
+def test_equal_workloads_of_earlier_runs_come_before_similar_ones_of_this_run(
+    small: Path, undisturbed: Path, tmp_path: Path, shared: Path
+) -> None:
+    changed = tmp_path / "changed.toml"
+    changed.write_text(small.read_text().replace("queries = 16", "queries = 32"))
+    out = tmp_path / "out"
+    shutil.copytree(undisturbed, out)
+    audit = Audit.of(str(changed), out)
+    waiting = audit.state().waiting
+    assert {cell.kind for cell in waiting} == {"attack", "judgement"}
+    assert plan_audit(changed, out).sources == {"this run": len(waiting)}
+    attacks = [cell for cell in waiting if cell.kind == "attack"]
+    CostLog(shared).add(cell_cost(attacks[0], audit.material), 1000.0)
+    plan = plan_audit(changed, out)
+    equal = [cell for cell in attacks if cell_cost(cell, audit.material) == cell_cost(attacks[0], audit.material)]
+    assert plan.sources == {"earlier runs": len(equal), "this run": len(waiting) - len(equal)}
+    assert plan.seconds_left >= 1000.0 * len(equal) > 0
+
+    estimates = Estimates.of_user(audit.material, audit.store, True)
+    estimates.add([cell for cell in audit.cells if cell not in waiting])
+    store = audit.store
+    store.write(attacks[0].definition, measured(undisturbed, attacks[0]), Times(seconds=7.0))
+    assert estimates.of(attacks[0]) == (1000.0, "earlier runs")
+    estimates.add(attacks[:1])
+    assert estimates.of(attacks[0]) == (7.0, "this run")
+
+
+def measured(folder: Path, like: Cell) -> CellMeasures:
+    """The measures of a finished cell of the same kind."""
+    results = (Store(folder).read(path.stem) for path in (folder / "cells").glob("*.json"))
+    return next(one.measures for one in results if one is not None and one.definition["kind"] == like.kind)
+
+
+def test_the_progress_bar_shows_the_time_of_the_plan(
+    small: Path, tmp_path: Path, shared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = Audit.of(str(small), tmp_path / "out")
+    for cell in audit.cells:
+        CostLog(shared).add(cell_cost(cell, audit.material), 60.0)
+    shown: list[float | None] = []
+    monkeypatch.setattr(progress, "_is_visible", lambda: True)
+
+    def recorded_duration(seconds: float | None) -> str:
+        shown.append(seconds)
+        return ""
+
+    monkeypatch.setattr(progress, "duration", recorded_duration)
+    with progress.audit_progress(audit, "auto") as update:
+        assert update is not None
+        update(audit.state())
+    assert shown == [pytest.approx(planned(small, tmp_path).seconds_left)] == [60.0 * 17]
 
 
 def test_the_calibration_takes_a_moment() -> None:

@@ -19,6 +19,7 @@ from bl_neuro.experiment.store import Store
 from bl_neuro.experiment.trained_cache import TrainedCache
 from bl_neuro.experiment.work import Work
 from bl_neuro.training import ConvSpec, Lot
+from bl_neuro.training.trainers import train_all_by_plan
 
 MEMBERS = """\
 name = "members"
@@ -82,7 +83,7 @@ def finish(shared: SharedWork, job: Sequence[Cell]) -> list[Done]:
 def groups(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many networks each training trained, from now on."""
     sizes: list[int] = []
-    train = network_training.train_all_by_plan
+    train = train_all_by_plan
 
     def counted(lots: Sequence[Lot], plan: object) -> object:
         sizes.append(len(lots))

@@ -8,7 +8,6 @@ import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from statistics import mean
 from typing import Any, Protocol
 
 from bl_neuro.errors import ReportError
@@ -191,40 +190,3 @@ def _ends_on_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-SIMILARITY = (
-    ("target", "substrate", "attack", "reveals", "evaluator"),
-    ("substrate", "attack", "evaluator"),
-    ("attack",),
-)
-"""Facts that similar cells of one kind share, from most to least similar."""
-
-
-class Costs:
-    """Expected duration of a cell, from similar finished cells."""
-
-    def __init__(self, store: Store) -> None:
-        self.store = store
-        self._seconds: dict[tuple[object, ...], list[float]] = {}
-
-    def add(self, cells: Iterable[Cell]) -> None:
-        """Adds the durations of finished cells."""
-        for cell in cells:
-            seconds = self.store.seconds(cell.address)
-            if seconds is not None:
-                for key in _keys(cell):
-                    self._seconds.setdefault(key, []).append(seconds)
-
-    def seconds(self, cell: Cell) -> float | None:
-        """Expected seconds of `cell`; None if no similar cell is finished."""
-        return next((mean(self._seconds[key]) for key in _keys(cell) if key in self._seconds), None)
-
-    def total(self, cells: Iterable[Cell]) -> tuple[float, int]:
-        """Expected seconds of the cells whose cost is known, and the number of other cells."""
-        costs = [self.seconds(cell) for cell in cells]
-        return sum(cost for cost in costs if cost is not None), costs.count(None)
-
-
-def _keys(cell: Cell) -> list[tuple[object, ...]]:
-    return [(cell.kind, *(cell.facts.get(name) for name in names), names) for names in SIMILARITY]
