@@ -16,9 +16,9 @@ difference of a weight, and the mean accuracy on the rest of the pool.
 
     python scripts/measure/benchmark_populations.py --audit 8
 
-Measures the training of an audit of 8 seeds of a target on digits instead: its cells one by one, as jobs of one cell,
-against the jobs that `jobs_of` makes of them for one worker. Both write all results of the cells, which must be the same
-bytes.
+Measures the training of an audit of 8 seeds of a small target on digits instead: its cells one by one, as jobs of one
+cell, against the jobs that `jobs_of` makes of them for one worker. Both write all results of the cells, which must be
+the same bytes.
 """
 
 from __future__ import annotations
@@ -152,14 +152,15 @@ def accuracy(networks: Sequence[bl.Network], rest: Sequence[Samples], plan: Targ
     return float(np.mean(values))
 
 
-def audit_of(seeds: int, folder: Path) -> Audit:
-    """An audit with the target of the experiment "digits" and a number of seeds, with the shortest of attacks."""
-    text = (Path(bl.__file__).parent / "experiment" / "shipped" / "digits.toml").read_text()
-    target = text[text.index("[target]") :].split("\n\n")[0] if "[target]" in text else ""
-    dataset = '[dataset]\nname = "digits"'
-    attack = '[[evaluators]]\nkind = "conv"\n[[attacks]]\nattack = "v1"\nsettings = { iterations = 1 }'
-    head = f'name = "seeds"\nseeds = {seeds}\nclasses = [0]\nsubstrates = ["loihi"]\nbaselines = []'
-    (folder / "seeds.toml").write_text("\n".join([head, dataset, target, attack]) + "\n")
+def audit_of(seeds: int, share: float, folder: Path) -> Audit:
+    """An audit of several seeds of a small target on digits, trained for a share of the default epochs."""
+    plan = plan_for("digits")
+    epochs = [max(1, round(share * number)) for number in (plan.proxy_epochs, plan.spiking_epochs)]
+    target = f"hidden = [64]\nproxy_epochs = {epochs[0]}\nspiking_epochs = {epochs[1]}"
+    (folder / "seeds.toml").write_text(
+        f'name = "seeds"\nseeds = {seeds}\nclasses = [0]\nsubstrates = ["loihi"]\nbaselines = []\n'
+        f'[dataset]\nname = "digits"\n[target]\n{target}\n[[evaluators]]\nkind = "conv"\n[[attacks]]\nattack = "v1"\n'
+    )
     return Audit.of(str(folder / "seeds.toml"), folder / "unused")
 
 
@@ -174,11 +175,11 @@ def finished(audit: Audit, jobs: Sequence[Job], out: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in (out / "cells").iterdir()}
 
 
-def measured_audit(seeds: int, repetitions: int) -> None:
+def measured_audit(seeds: int, share: float, repetitions: int) -> None:
     """Measures the training cells of an audit one by one and in jobs, in turn, and prints the ratio."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        audit = audit_of(seeds, folder)
+        audit = audit_of(seeds, share, folder)
         cells = [cell for cell in audit.cells if cell.kind == "target"]
         ways: dict[str, list[Job]] = {"one by one": [(cell,) for cell in cells], "in jobs": jobs_of(cells, 1)}
         finished(audit, [(cells[0],)], folder / "warm")  # compiles the kernels, loads the data
@@ -215,7 +216,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
     if options.audit:
-        measured_audit(options.audit, options.repetitions)
+        measured_audit(options.audit, options.share, options.repetitions)
         return
     for name in options.networks:
         case = cases()[name]
