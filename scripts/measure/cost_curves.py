@@ -8,8 +8,8 @@ repetitions. The peak memory is what opening and running adds to the resident me
 the slope of a straight line through the logarithms of the upper half of an axis, where constant costs matter least.
 
 Writes OUT.json, OUT.md and OUT.png, after each substrate; what OUT.json holds already is not measured again. With
---audit, audits of the demo with 1 to 8 targets are measured too, without the cache that runs share; their memory is
-that of the largest of their processes.
+--audit, small audits with 1 to 8 targets are measured too, without the cache that runs share; their memory is that of
+the largest of their processes.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import argparse
 import gc
 import json
 import os
-import re
 import statistics
 import subprocess
 import sys
@@ -30,7 +29,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import bl_neuro
 from bl_neuro.experiment.provenance import machine, now, versions
 from bl_neuro.files import write_text
 
@@ -59,8 +57,31 @@ AXES: dict[str, tuple[float, ...]] = {
     "depth": (1, 2, 4, 8),
     "density": (0.01, 0.03, 0.1, 0.3, 0.5),
 }
-CELLS = (1, 2, 4, 8)
+TARGETS = (1, 2, 4, 8)
 """Numbers of targets of an audit."""
+AUDIT = """
+name = "small"
+seeds = {targets}
+restarts = 2
+steps = 10
+substrates = ["snntorch", "loihi"]
+[dataset]
+name = "digits"
+[target]
+hidden = [64]
+proxy_epochs = 10
+spiking_epochs = 2
+[[evaluators]]
+kind = "conv"
+epochs = 2
+[[attacks]]
+attack = "v1"
+settings = {{ iterations = 20 }}
+[[attacks]]
+attack = "v2"
+reveals = ["counts"]
+settings = {{ queries = 160, window = 3.0 }}
+"""
 
 
 def points(axis: str) -> list[Point]:
@@ -149,27 +170,21 @@ def measured(substrate: str, repetitions: int) -> list[dict[str, Any]]:
     return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
 
 
-def measured_audits() -> list[dict[str, Any]]:
-    """Seconds and peak memory of audits of the demo with more and more targets, each in processes of its own."""
-    rows = []
-    shipped = (Path(bl_neuro.__file__).parent / "experiment" / "shipped" / "demo.toml").read_text()
-    for targets in CELLS:
-        with tempfile.TemporaryDirectory() as folder:
-            experiment = Path(folder, "demo.toml")
-            experiment.write_text(re.sub(r"(?m)^seeds = .*$", f"seeds = {targets}", shipped))
-            command = [sys.executable, "-m", "bl_neuro", "audit", str(experiment), "--jobs", "1"]
-            command += ["--no-cache", "--out", f"{folder}/run"]
-            load, began = os.getloadavg()[0], time.perf_counter()
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            _, status, usage = os.wait4(process.pid, 0)
-            if status:
-                raise SystemExit(f"the audit of {targets} targets ended with status {status}")
-            seconds = time.perf_counter() - began
-            cells = len(list(Path(folder, "run", "cells").glob("*.json")))
-        busy = usage.ru_utime + usage.ru_stime
-        row = {"axis": "cells", "value": cells, "seconds": seconds, "bytes": 1024 * usage.ru_maxrss}
-        rows.append({**row, "processor_seconds": busy, "load": load})
-    return rows
+def measured_audit(targets: int) -> dict[str, Any]:
+    """Seconds and peak memory of a small audit in processes of its own, with the load of the machine before it."""
+    with tempfile.TemporaryDirectory() as folder:
+        Path(folder, "small.toml").write_text(AUDIT.format(targets=targets))
+        command = [sys.executable, "-m", "bl_neuro", "audit", f"{folder}/small.toml", "--jobs", "1", "--no-cache"]
+        load, began = os.getloadavg()[0], time.perf_counter()
+        process = subprocess.Popen([*command, "--out", f"{folder}/run"], stdout=subprocess.DEVNULL)
+        _, status, usage = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"the audit of {targets} targets ended with status {status}")
+        seconds = time.perf_counter() - began
+        cells = len(list(Path(folder, "run", "cells").glob("*.json")))
+    busy = usage.ru_utime + usage.ru_stime
+    row = {"axis": "cells", "value": cells, "seconds": seconds, "bytes": 1024 * usage.ru_maxrss}
+    return {**row, "targets": targets, "processor_seconds": busy, "load": load}
 
 
 def exponent(rows: list[dict[str, Any]], measure: str) -> float | None:
@@ -208,15 +223,16 @@ def _note_on_audits(rows: list[dict[str, Any]]) -> list[str]:
     """What a table with audits needs to say: what was run, and how busy the machine was."""
     if not rows:
         return []
-    loads = [row["load"] for row in rows]
+    loads, targets = [row["load"] for row in rows], ", ".join(str(row["targets"]) for row in rows)
     busy = ", ".join(f"{row['processor_seconds']:.0f}" for row in rows)
     slope = exponent([{**row, "seconds": row["processor_seconds"]} for row in rows], "seconds")
     return [
         "",
-        f"An audit is the demo with {', '.join(map(str, CELLS))} targets, one job, without the cache that runs share.",
-        f"The load average before each was {min(loads):.1f} to {max(loads):.1f}: above 1, other programs ran",
-        f"at the same time and the seconds are too long. The audits took {busy} seconds of processor time, with an",
-        f"exponent of {slope:.2f}." if slope is not None else "unknown exponent.",
+        f"The audits have {targets} small targets on digits, two substrates, two attacks, one job",
+        "and no shared cache. Their memory is that of the largest process, with the libraries.",
+        f"The load average before each was {min(loads):.1f} to {max(loads):.1f}: above 1, other programs ran at the",
+        f"same time, and the seconds are too long. They took {busy} seconds of processor time, with the exponent",
+        f"{'–' if slope is None else f'{slope:.2f}'}.",
     ]
 
 
@@ -266,7 +282,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--substrates", nargs="+", choices=SUBSTRATES, default=list(SUBSTRATES))
     parser.add_argument("--repetitions", type=int, default=5)
-    parser.add_argument("--audit", action="store_true", help="audits of the demo too (minutes)")
+    parser.add_argument("--audit", action="store_true", help="small audits too (minutes)")
     parser.add_argument("--out", type=Path, default=Path("results/cost-curves"))
     parser.add_argument("--measure", help=argparse.SUPPRESS)
     arguments = parser.parse_args()
@@ -281,8 +297,11 @@ def main() -> None:
         if substrate not in result["curves"]:
             result["curves"][substrate] = measured(substrate, arguments.repetitions)
             written(result, arguments.out)
-    if arguments.audit and "audit" not in result["curves"]:
-        result["curves"]["audit"] = measured_audits()
+    for targets in TARGETS if arguments.audit else ():
+        rows = result["curves"].setdefault("audit", [])
+        if targets not in [row["targets"] for row in rows]:
+            rows.append(measured_audit(targets))
+            written(result, arguments.out)
     written(result, arguments.out)
 
 
