@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from bl_neuro.errors import InputError, NetworkError, Unsupported
-from bl_neuro.interop.parts import Part, Step, Synapse
+from bl_neuro.interop.parts import Normalization, Part, Step, Synapse
 from bl_neuro.interop.plain_calls import changed_call, is_plain_container, need_plain_call
 from bl_neuro.interop.plain_values import tensor_kind, values_of
 from bl_neuro.interop.plain_weights import make_plain
@@ -152,9 +153,7 @@ def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module
 INACTIVE: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
 """Layers without effect in evaluation mode."""
 _HINTS: dict[str, str] = {
-    "MaxPool2d": "the maximum of spikes is not linear; use AvgPool2d or a stride",
-    "BatchNorm2d": "fold it into the convolution first: torch.nn.utils.fusion.fuse_conv_bn_eval",
-    "BatchNorm1d": "fold it into the linear layer first: torch.nn.utils.fusion.fuse_linear_bn_eval",
+    "MaxPool2d": "a maximum is not linear; use AvgPool2d or a stride",
 }
 
 
@@ -177,6 +176,8 @@ def torch_part(name: str, layer: nn.Module, lead: int = 1) -> Part | None:
         return Step(name, Flatten())
     if kind is nn.AvgPool2d:
         return Step(name, _pool(name, layer))
+    if kind in (nn.BatchNorm1d, nn.BatchNorm2d):
+        return _normalization(name, layer)
     hint = _HINTS.get(kind.__name__, "it has no counterpart in a network")
     raise NetworkError([f"{name}: {kind.__name__}: {hint}"])
 
@@ -197,6 +198,24 @@ def _geometry(name: str, layer: Any) -> dict[str, Any]:
             raise NetworkError([f"{name}: padding 'same' with an even kernel is asymmetric, which is not supported"])
         padding = tuple(extent // 2 for extent in reach)
     return {"stride": layer.stride, "padding": padding, "dilation": layer.dilation, "groups": layer.groups}
+
+
+def _normalization(name: str, layer: Any) -> Normalization:
+    """Batch normalization as in evaluation mode, with its running statistics."""
+    if layer.running_mean is None or layer.running_var is None:
+        raise NetworkError(
+            [
+                f"{name}: {type(layer).__name__}: track_running_stats=False: it normalizes by each batch, so that a "
+                "sample's spikes depend on the others; train it with running statistics"
+            ]
+        )
+    mean, variance = (values_of(getattr(layer, f"running_{what}"), f"{name}: {what}") for what in ("mean", "var"))
+    gamma = np.ones_like(mean) if layer.weight is None else values_of(layer.weight, f"{name}: weight")
+    beta = np.zeros_like(mean) if layer.bias is None else values_of(layer.bias, f"{name}: bias")
+    scale = gamma / np.sqrt(variance + layer.eps)
+    if not np.isfinite(scale).all():
+        raise NetworkError([f"{name}: {type(layer).__name__}: expected a running variance above 0"])
+    return Normalization(name, scale, beta - scale * mean)
 
 
 def _pool(name: str, layer: Any) -> AveragePool | SumPool:

@@ -23,7 +23,8 @@ from bl_neuro.errors import NetworkError
 from bl_neuro.interop.nir_linear_nodes import MAX_MADE, Delaying, Linear, Pooling, Scaling, need_affordable
 from bl_neuro.interop.nir_shapes import same_shape
 from bl_neuro.interop.parts import Part, Step, Synapse
-from bl_neuro.layers import AveragePool, Conv, Pair, Shape, SumPool
+from bl_neuro.interop.synapse_folds import PoolOfSums, both, with_pooling
+from bl_neuro.layers import AveragePool, Conv, Shape, SumPool
 from bl_neuro.neuron import CubaLIF
 
 
@@ -237,38 +238,25 @@ def _matrices(first: Synapse, second: Synapse) -> Synapse:
 
 def _pool_last(synapse: Synapse, pool: Pooling, stored: int) -> Synapse:
     """A convolution and the pooling of what it computes."""
-    geometry = synapse.geometry
     if any(pool.padding):
         raise NetworkError([f"{pool.name}: padding: expected 0 behind a convolution, found {pool.padding}"])
-    stride, dilation = _both(geometry, "stride", 1), _both(geometry, "dilation", 1)
-    kernel = _kernel(synapse, pool, stride, dilation, stored)
-    size = pool.size[0] * pool.size[1]
-    bias = None if synapse.bias is None else np.asarray(synapse.bias) * (pool.factor * size)
-    steps = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
-    return replace(synapse, weight=kernel, bias=bias, geometry={**geometry, "stride": steps, "dilation": (1, 1)})
+    try:
+        return with_pooling(synapse, PoolOfSums(pool.size, pool.stride, pool.factor), max(MAX_MADE, 2 * stored))
+    except NetworkError as error:
+        raise NetworkError([f"{pool.name}: {problem}" for problem in error.problems]) from error
 
 
 def _pool_first(pool: Pooling, synapse: Synapse, stored: int) -> Synapse:
     """A pooling, and a convolution of what it computes."""
     geometry = synapse.geometry
-    if any(_both(geometry, "padding", 0)) and any(pool.padding):
+    if any(both(geometry, "padding", 0)) and any(pool.padding):
         raise NetworkError([f"{pool.name}: padding: expected 0 in front of a convolution that has one too"])
-    stride, dilation = _both(geometry, "stride", 1), _both(geometry, "dilation", 1)
+    stride, dilation = both(geometry, "stride", 1), both(geometry, "dilation", 1)
     gaps = (dilation[0] * pool.stride[0], dilation[1] * pool.stride[1])
-    kernel = _kernel(synapse, pool, (1, 1), gaps, stored)
-    steps = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
-    changed = {**geometry, "stride": steps, "dilation": (1, 1), "padding": pool.padding}
-    return replace(synapse, weight=kernel, geometry=changed)
-
-
-def _both(geometry: dict[str, Pair], key: str, usual: int) -> Pair:
-    return geometry.get(key, (usual, usual))
-
-
-def _kernel(synapse: Synapse, pool: Pooling, step: Pair, gaps: Pair, stored: int) -> FloatArray:
-    """The kernel of a pooling and a synapse, of which the file holds `stored` weights."""
-    weight = np.asarray(synapse.weight)
     try:
-        return pooled_kernel(weight, pool.size, step, gaps, max(MAX_MADE, 2 * stored)) * pool.factor
+        summed = pooled_kernel(np.asarray(synapse.weight), pool.size, (1, 1), gaps, max(MAX_MADE, 2 * stored))
     except NetworkError as error:
         raise NetworkError([f"{pool.name}: {problem}" for problem in error.problems]) from error
+    steps = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
+    changed = {**geometry, "stride": steps, "dilation": (1, 1), "padding": pool.padding}
+    return replace(synapse, weight=summed * pool.factor, geometry=changed)

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from bl_neuro.errors import NetworkError
+from bl_neuro.interop.assembly import assemble
 from bl_neuro.interop.nir_fold import Fold
 from bl_neuro.interop.nir_graph import Row, row
 from bl_neuro.interop.nir_linear_nodes import Linear, loop_weight
@@ -16,7 +17,7 @@ from bl_neuro.interop.nir_neurons import PARAMETERS
 from bl_neuro.interop.nir_nodes import node_part
 from bl_neuro.interop.nir_shapes import frame_shape, ignored_shapes, output_problems, starts_flat, stated_problems
 from bl_neuro.interop.nir_values import Discrete, need_known_entries
-from bl_neuro.interop.parts import Neurons, Part, Synapse, assemble
+from bl_neuro.interop.parts import Neurons, Part, Synapse
 from bl_neuro.layers import Shape
 from bl_neuro.network import Network, Readout
 from bl_neuro.strangers.tree_frames import Tree

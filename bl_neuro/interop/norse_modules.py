@@ -20,9 +20,10 @@ from torch import Tensor, nn
 
 from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
+from bl_neuro.interop.assembly import assemble
 from bl_neuro.interop.checked import LayerTrace, reference_traces, require_same
 from bl_neuro.interop.module_copy import in_order, private_copy, torch_part, undisturbed
-from bl_neuro.interop.parts import Neurons, Part, assemble, collect
+from bl_neuro.interop.parts import Neurons, Part, collect
 from bl_neuro.interop.plain_values import values_of
 from bl_neuro.isolation import isolated
 from bl_neuro.network import Network, Readout, checked_input_shape

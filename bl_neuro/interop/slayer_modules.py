@@ -24,9 +24,10 @@ from bl_neuro.arrays import FloatArray, SpikeArray
 from bl_neuro.backends.opening import open_target
 from bl_neuro.deploy.loihi_weights import stored_together
 from bl_neuro.errors import MissingDependency, NetworkError, Unsupported
+from bl_neuro.interop.assembly import assemble
 from bl_neuro.interop.checked import LayerTrace, require_same
 from bl_neuro.interop.module_copy import Named, in_order, layers_inside, need_plain_layers, private_copy, undisturbed
-from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
+from bl_neuro.interop.parts import Neurons, Part, Step, Synapse
 from bl_neuro.interop.plain_calls import is_plain_container
 from bl_neuro.interop.plain_values import values_of
 from bl_neuro.interop.plain_weights import computes_weights

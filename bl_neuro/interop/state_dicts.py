@@ -25,7 +25,8 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import InputError, ModelFileError, NetworkError
 from bl_neuro.files import what_is_at
-from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, assemble
+from bl_neuro.interop.assembly import assemble
+from bl_neuro.interop.parts import Neurons, Part, Step, Synapse
 from bl_neuro.interop.plain_values import values_of
 from bl_neuro.isolation import isolated
 from bl_neuro.layers import AveragePool, Flatten, SumPool

@@ -7,7 +7,8 @@ import pytest
 
 from bl_neuro import Conv, CubaLIF, Dense, Flatten, InputError, SumPool, Unsupported
 from bl_neuro.errors import NetworkError
-from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, Unread, assemble, laid_out
+from bl_neuro.interop.assembly import assemble, laid_out
+from bl_neuro.interop.parts import Neurons, Part, Step, Synapse, Unread
 
 
 def dense(name: str = "fc", out: int = 4, inner: int = 3, **more: object) -> Synapse:

@@ -1,0 +1,84 @@
+"""What lies between a synapse and its neurons, as part of the synapse, where that is exact.
+
+Conv, pool               a convolution with a larger kernel and stride:
+kernel (k - 1) d + (p - 1) s + 1, stride s q, for pooling of size p and stride q
+Linear or Conv, norm     each row of weights w times g, and the bias b g + h, with g = gamma / sqrt(var + eps) and
+h = beta - g mean: batch normalization with its running statistics
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from bl_neuro.arrays import FloatArray
+from bl_neuro.deploy.folded_pooling import pooled_kernel
+from bl_neuro.errors import NetworkError
+from bl_neuro.interop.parts import Normalization, Step, Synapse
+from bl_neuro.layers import Flatten, Pair, SumPool
+from bl_neuro.network import MAX_VALUES
+
+
+def folded(synapse: Synapse | None, part: Normalization | Step) -> Synapse:
+    """A synapse with what lies between it and its neurons.
+
+    Raises:
+        NetworkError: there is no synapse, or the two are no exact synapse.
+    """
+    if synapse is None:
+        raise NetworkError(["expected it between a linear or convolutional layer and its neurons"])
+    if isinstance(part, Normalization):
+        return with_normalization(synapse, part)
+    if isinstance(part.layer, Flatten):
+        raise NetworkError([f"lies between {synapse.name} and its neurons; move it after them"])
+    size, stride = part.layer.size, part.layer.stride
+    factor = 1.0 if isinstance(part.layer, SumPool) else 1.0 / (size[0] * size[1])
+    return with_pooling(synapse, PoolOfSums(size, stride, factor), MAX_VALUES)
+
+
+@dataclass(frozen=True)
+class PoolOfSums:
+    """Sums over windows of what a convolution computes, times `factor`."""
+
+    size: Pair
+    stride: Pair
+    factor: float
+
+
+def with_pooling(synapse: Synapse, pool: PoolOfSums, most: int) -> Synapse:
+    """A convolution and the pooling of what it computes. most: largest number of weights.
+
+    Raises:
+        NetworkError: the synapse is no convolution, or the kernel has too many weights.
+    """
+    weight, geometry = np.asarray(synapse.weight), synapse.geometry
+    if weight.ndim != 4:
+        raise NetworkError([f"expected a convolution or neurons in front of pooling, found {synapse.name}"])
+    stride, dilation = both(geometry, "stride", 1), both(geometry, "dilation", 1)
+    kernel = pooled_kernel(weight, pool.size, stride, dilation, most) * pool.factor
+    added = pool.factor * pool.size[0] * pool.size[1]
+    bias = None if synapse.bias is None else np.asarray(synapse.bias) * added
+    steps = (stride[0] * pool.stride[0], stride[1] * pool.stride[1])
+    return replace(synapse, weight=kernel, bias=bias, geometry={**geometry, "stride": steps, "dilation": (1, 1)})
+
+
+def with_normalization(synapse: Synapse, normalization: Normalization) -> Synapse:
+    """A synapse and the normalization of what it computes.
+
+    Raises:
+        NetworkError: the number of channels differs.
+    """
+    weight = np.asarray(synapse.weight, dtype=np.float64)
+    scale, shift = normalization.scale, normalization.shift
+    if len(scale) != len(weight):
+        raise NetworkError([f"expected {len(weight)} channels, those of {synapse.name}, found {len(scale)}"])
+    bias: FloatArray = shift if synapse.bias is None else np.asarray(synapse.bias) * scale + shift
+    return replace(synapse, weight=weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), bias=bias)
+
+
+def both(geometry: dict[str, Any], key: str, usual: int) -> Pair:
+    """The values of a convolution's geometry for both axes, as a pair."""
+    value = geometry.get(key, usual)
+    return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))
