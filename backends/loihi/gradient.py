@@ -20,7 +20,7 @@ from bl_neuro.loihi_numbers import DECAY_ONE
 from bl_neuro.network import Network
 
 CHUNK = 64
-"""Images whose patches are held at a time, so that they stay in the cache."""
+"""Images whose patches are held at a time, which bounds the memory that they take."""
 
 
 class Differentiator:
