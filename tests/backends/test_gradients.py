@@ -9,6 +9,7 @@ import torch
 import bl_neuro as bl
 from bl_neuro.backends import find_backend, missing_reason
 from bl_neuro.backends.canonical import SLOPE, canonical_states, differentiable, surrogate
+from bl_neuro.backends.loihi.gradient import _one_channel
 from bl_neuro.backends.target import Target
 from bl_neuro.deploy.quantize import quantize
 from bl_neuro.layers import Layer
@@ -165,3 +166,22 @@ def test_gradients_reach_input_neurons_without_a_warning(neurons: int, recwarn: 
         torch.set_warn_always(False)
     assert gradient.any()
     assert [str(warning.message) for warning in recwarn] == []
+
+
+@pytest.mark.parametrize(("stride", "padding", "dilation"), [(1, 0, 1), (2, 1, 1), ((2, 1), (0, 2), (1, 2))])
+def test_an_image_of_one_channel_has_the_gradient_of_conv2d(stride: object, padding: object, dilation: object) -> None:
+    generator = np.random.default_rng(5)
+    layer = bl.Conv(
+        generator.normal(size=(3, 1, 3, 2)),
+        bl.CubaLIF(threshold=1.0),
+        stride=stride,
+        padding=padding,
+        dilation=dilation,
+    )
+    weight = torch.tensor(np.array(layer.weight), dtype=torch.float64)
+    images = torch.zeros(70, 1, 9, 8, dtype=torch.float64, requires_grad=True)
+    geometry = layer.stride, layer.padding, layer.dilation
+    sums = torch.nn.functional.conv2d(images, weight, None, *geometry)
+    gradient = torch.as_tensor(generator.normal(size=sums.shape))
+    (expected,) = torch.autograd.grad(sums, images, gradient)
+    torch.testing.assert_close(_one_channel(layer, tuple(images.shape), weight, gradient), expected)
