@@ -7,12 +7,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from bl_neuro.errors import InputError, NetworkError, Unsupported
-from bl_neuro.interop.parts import Part, Step, Synapse
+from bl_neuro.interop.parts import Part, Scaling, Step, Synapse
 from bl_neuro.interop.plain_calls import changed_call, is_plain_container, need_plain_call
 from bl_neuro.interop.plain_values import tensor_kind, values_of
 from bl_neuro.interop.plain_weights import make_plain
@@ -152,9 +153,8 @@ def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module
 INACTIVE: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
 """Layers without effect in evaluation mode."""
 _HINTS: dict[str, str] = {
-    "MaxPool2d": "the maximum of spikes is not linear; use AvgPool2d or a stride",
-    "BatchNorm2d": "fold it into the convolution first: torch.nn.utils.fusion.fuse_conv_bn_eval",
-    "BatchNorm1d": "fold it into the linear layer first: torch.nn.utils.fusion.fuse_linear_bn_eval",
+    "MaxPool2d": "the maximum of spikes is not linear; put an AvgPool2d of the same size in its place, which has no "
+    "weights of its own, and train again for a few epochs",
 }
 
 
@@ -175,6 +175,8 @@ def torch_part(name: str, layer: nn.Module, lead: int = 1) -> Part | None:
         if layer.start_dim != lead or layer.end_dim not in (-1, lead + 2):
             raise NetworkError([f"{name}: Flatten({layer.start_dim}, {layer.end_dim}): expected Flatten({lead}, -1)"])
         return Step(name, Flatten())
+    if kind in (nn.BatchNorm1d, nn.BatchNorm2d):
+        return _normalisation(name, layer, lead)
     if kind is nn.AvgPool2d:
         return Step(name, _pool(name, layer))
     hint = _HINTS.get(kind.__name__, "it has no counterpart in a network")
@@ -183,6 +185,21 @@ def torch_part(name: str, layer: nn.Module, lead: int = 1) -> Part | None:
 
 def _bias(name: str, layer: Any) -> Any:
     return None if layer.bias is None else values_of(layer.bias, f"{name}: bias")
+
+
+def _normalisation(name: str, layer: Any, lead: int) -> Scaling:
+    """Batch normalisation in evaluation mode: (x - mean) / sqrt(variance + eps) * weight + bias."""
+    if layer.running_mean is None or layer.running_var is None:
+        reason = "without running statistics it normalises by each batch; use track_running_stats=True and train again"
+        raise NetworkError([f"{name}: {type(layer).__name__}: {reason}"])
+    if lead != 1:
+        raise NetworkError([f"{name}: {type(layer).__name__}: expected it in a Lift, which applies it to every step"])
+    mean = values_of(layer.running_mean, f"{name}: running_mean")
+    scale = 1.0 / np.sqrt(values_of(layer.running_var, f"{name}: running_var") + layer.eps)
+    if layer.weight is not None:
+        scale = scale * values_of(layer.weight, f"{name}: weight")
+    shift = -mean * scale
+    return Scaling(name, scale, shift if layer.bias is None else shift + values_of(layer.bias, f"{name}: bias"))
 
 
 def _geometry(name: str, layer: Any) -> dict[str, Any]:

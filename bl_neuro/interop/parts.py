@@ -38,6 +38,8 @@ class Neurons:
 
     as_given: whether the arrays already have the shapes that `CubaLIF` expects and are not changed; a synapse's bias
     then stays one of the current.
+    recurrent: weights (out, out), or one per neuron, of synapses from these neurons to themselves, with a delay of one
+    step, or None; recurrent_bias: their bias (out,). `folding` moves both to the synapse before these neurons.
     """
 
     name: str
@@ -47,6 +49,8 @@ class Neurons:
     bias: Any = 0.0
     reset: Reset = "zero"
     as_given: bool = False
+    recurrent: Any = None
+    recurrent_bias: Any = None
 
 
 @dataclass(frozen=True)
@@ -58,13 +62,22 @@ class Step:
 
 
 @dataclass(frozen=True)
+class Scaling:
+    """scale * x + shift, one value per feature or channel, of the layer before; `folding` folds it into that layer."""
+
+    name: str
+    scale: FloatArray
+    shift: FloatArray
+
+
+@dataclass(frozen=True)
 class Unread:
     """An unsupported layer, whose problem is already recorded; the shape after it is unknown."""
 
     name: str
 
 
-Part = Synapse | Neurons | Step | Unread
+Part = Synapse | Neurons | Step | Scaling | Unread
 
 
 def collect(
@@ -119,7 +132,7 @@ def assemble(
                     shape_unknown = True
                 pending = part
                 continue
-            if shape_unknown or isinstance(part, Unread):
+            if shape_unknown or isinstance(part, (Unread, Scaling)):
                 pending = None
                 break
             if isinstance(part, Step):
@@ -144,7 +157,9 @@ def assemble(
         all_problems += error.problems
         pending = None
     if pending is not None:
-        all_problems.append(f"{pending.name}: expected neurons after it, since the last layer must spike")
+        all_problems.append(
+            f"{pending.name}: expected neurons after it, since the last layer must spike; add some, count their spikes, and train again"
+        )
     if all_problems:
         raise Unsupported(f"{source} cannot be converted to an identical bl_neuro.Network: {'; '.join(all_problems)}")
     try:
