@@ -158,7 +158,8 @@ def assemble(
         pending = None
     if pending is not None:
         all_problems.append(
-            f"{pending.name}: expected neurons after it, since the last layer must spike; add some, count their spikes, and train again"
+            f"{pending.name}: expected neurons after it, since the last layer must spike; "
+            "add some, count their spikes, and train again"
         )
     if all_problems:
         raise Unsupported(f"{source} cannot be converted to an identical bl_neuro.Network: {'; '.join(all_problems)}")

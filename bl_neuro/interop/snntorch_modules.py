@@ -49,7 +49,8 @@ def from_snntorch(
 
     module: an `nn.Sequential` of Linear, Conv2d, Flatten, AvgPool2d, BatchNorm1d and BatchNorm2d with their running
     statistics (folded into the layer before), Dropout (without effect), Leaky, Synaptic, RLeaky, RSynaptic and
-    Lapicque, or a module with a custom forward and `order`. input_shape: shape of one frame, (features,) or (channels, height, width).
+    Lapicque, or a module with a custom forward and `order`.
+    input_shape: shape of one frame, (features,) or (channels, height, width).
     order: names of the layers in execution order, for a module with a custom forward.
     run: function that runs a copy of the module on spikes (T, B, *input_shape), float64, from its initial state, if
     neither `copy(spikes)` nor `copy(spikes[t])` step by step nor `copy(spikes[0])`, a forward that loops over time with
@@ -132,7 +133,7 @@ _RECIPES = {"Alpha": "; use Synaptic with the same alpha and beta in its place a
 
 
 def _lapicque(name: str, layer: Any, threshold: FloatArray, reset: Reset) -> Neurons:
-    """v <- (1 - dt / (R C)) v + (dt / C) i: the gain of the input becomes a higher threshold."""
+    """Reads v <- (1 - dt / (R C)) v + (dt / C) i: the gain of the input becomes a higher threshold."""
     resistance, capacity, step = (values_of(getattr(layer, key), f"{name}: {key}") for key in ("R", "C", "time_step"))
     decay, gain = step / (resistance * capacity), step / capacity
     if not ((decay >= 0) & (decay <= 1) & (gain > 0)).all():
@@ -175,8 +176,8 @@ def _reset(name: str, layer: Any, drops_input: bool) -> tuple[Reset, str]:
         "threshold, snnTorch reduces it before the comparison; use reset_delay=True or 'zero'",
         "zero": f"reset_mechanism 'zero' with reset_delay=True: a {type(layer).__name__} then ignores the input of the "
         "step after a spike; use 'subtract', or reset_delay=False in a Synaptic",
-        "none": "reset_mechanism 'none': expected a reset, which every neuron of a network has; for a readout of membrane "
-        "potentials, use 'zero', count the spikes, and train again",
+        "none": "reset_mechanism 'none': expected a reset, which every neuron of a network has; for a readout of "
+        "membrane potentials, use 'zero', count the spikes, and train again",
     }
     return "zero", reasons.get(mechanism, f"reset_mechanism {mechanism}: unknown")
 
