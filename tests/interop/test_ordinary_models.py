@@ -83,7 +83,7 @@ def test_layers_between_a_convolution_and_its_neurons_are_folded(name: str) -> N
     require_equal(from_snntorch(module, IMAGE, checked=False), spikes_of(module, x), x)
 
 
-NEURONS = {
+NEURONS: dict[str, Any] = {
     "norm": lambda: (nn.BatchNorm1d(6), nn.Dropout(0.5), leaky(learn_beta=True)),
     "norm, filtered current": lambda: (nn.BatchNorm1d(6), snn.Synaptic(alpha=0.5, beta=0.8, init_hidden=True)),
     "RLeaky": lambda: (snn.RLeaky(beta=0.8, linear_features=6, init_hidden=True),),
