@@ -46,7 +46,8 @@ def from_norse(
     """Converts a Norse module to a network; the module is not modified.
 
     module: a `SequentialState` of Linear, Conv2d, Flatten, AvgPool2d, BatchNorm1d, BatchNorm2d, Lift of these, and
-    LIFBoxCell, LIFCell, LIF, IAFCell or IAF; or a module with a custom forward and `order`. input_shape: shape of one frame, (features,) or
+    LIFBoxCell, LIFCell, LIF, IAFCell or IAF; or a module with a custom forward and `order`.
+    input_shape: shape of one frame, (features,) or
     (channels, height, width).
     order: names of the layers in execution order, for a module with a custom forward.
     run: function that runs a copy of the module on spikes (T, B, *input_shape), float64, from its initial state;
