@@ -11,7 +11,7 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.errors import NetworkError, Unsupported
 from bl_neuro.interop.parts import Neurons, Normalization, Part, Step, Synapse, Unread
-from bl_neuro.interop.synapse_folds import folded
+from bl_neuro.interop.synapse_folds import folded, with_recurrence
 from bl_neuro.layers import Conv, Dense, Flatten, Layer, Shape
 from bl_neuro.network import MAX_VALUES, Arithmetic, Network, Readout, checked_input_shape
 from bl_neuro.neuron import CubaLIF, frozen_array, per_channel
@@ -63,6 +63,8 @@ def assemble(
                 if flattens and _takes_flat(pending, shape):
                     layers.append(Flatten())
                     shape = (math.prod(shape),)
+                if part.recurrent is not None:
+                    pending = _with_name(part.name, lambda part=part, pending=pending: with_recurrence(pending, part))
                 layer = _spiking(pending, part, shape)
                 pending = None
             layers.append(layer)
@@ -73,7 +75,10 @@ def assemble(
         all_problems += error.problems
         pending = None
     if pending is not None:
-        all_problems.append(f"{pending.name}: expected neurons after it, since the last layer must spike")
+        all_problems.append(
+            f"{pending.name}: expected neurons after it, since the last layer must spike; add some, count their "
+            "spikes, and train again"
+        )
     if all_problems:
         raise Unsupported(f"{source} cannot be converted to an identical bl_neuro.Network: {'; '.join(all_problems)}")
     try:

@@ -153,7 +153,8 @@ def _picked(module: nn.Module, order: Sequence[str], plain: tuple[type[nn.Module
 INACTIVE: tuple[type[nn.Module], ...] = (nn.Identity, nn.Dropout, nn.Dropout1d, nn.Dropout2d)
 """Layers without effect in evaluation mode."""
 _HINTS: dict[str, str] = {
-    "MaxPool2d": "a maximum is not linear; use AvgPool2d or a stride",
+    "MaxPool2d": "a maximum is not linear; put an AvgPool2d of the same size in its place, which has no weights of its "
+    "own, and train again for a few epochs",
 }
 
 
@@ -206,7 +207,7 @@ def _normalization(name: str, layer: Any) -> Normalization:
         raise NetworkError(
             [
                 f"{name}: {type(layer).__name__}: track_running_stats=False: it normalizes by each batch, so that a "
-                "sample's spikes depend on the others; train it with running statistics"
+                "sample's spikes depend on the others; use track_running_stats=True and train again"
             ]
         )
     mean, variance = (values_of(getattr(layer, f"running_{what}"), f"{name}: {what}") for what in ("mean", "var"))

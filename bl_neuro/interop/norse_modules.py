@@ -45,8 +45,9 @@ def from_norse(
 ) -> Network:
     """Converts a Norse module to a network; the module is not modified.
 
-    module: a `SequentialState` of Linear, Conv2d, Flatten, AvgPool2d, Lift of these, and LIFBoxCell, LIFCell, LIF,
-    IAFCell or IAF; or a module with a custom forward and `order`. input_shape: shape of one frame, (features,) or
+    module: a `SequentialState` of Linear, Conv2d, Flatten, AvgPool2d, BatchNorm1d, BatchNorm2d, Lift of these, and
+    LIFBoxCell, LIFCell, LIF, IAFCell or IAF; or a module with a custom forward and `order`.
+    input_shape: shape of one frame, (features,) or
     (channels, height, width).
     order: names of the layers in execution order, for a module with a custom forward.
     run: function that runs a copy of the module on spikes (T, B, *input_shape), float64, from its initial state;
@@ -143,7 +144,8 @@ def _neurons(name: str, layer: Any, norse: Any) -> Neurons:
     integrates = kind in (IAF, IAFCell)
     if not filtered and not integrates and kind is not norse.LIFBoxCell:
         expected = "LIFBoxCell, LIFCell, LIF, IAFCell or IAF"
-        raise NetworkError([f"{name}: {kind.__name__}: expected {expected}, which have exact counterparts"])
+        recipe = _RECIPES.get(kind.__name__, "")
+        raise NetworkError([f"{name}: {kind.__name__}: expected {expected}, which have exact counterparts{recipe}"])
     parameters = norse.LIFParameters if filtered else IAFParameters if integrates else norse.LIFBoxParameters
     if type(p) is not parameters:
         raise NetworkError([f"{name}: p: expected {parameters.__name__}, found {type(p).__name__}"])
@@ -168,6 +170,14 @@ def _neurons(name: str, layer: Any, norse: Any) -> Neurons:
     if problems:
         raise NetworkError(problems)
     return Neurons(name, (threshold - start) / decay, current_decay, 0.0 if integrates else decay, reset=reset)
+
+
+_LEAKY = "; it does not spike: use LIFCell in its place, count the spikes, and train again"
+_RECURRENT = (
+    "; its spikes return to its voltage after two steps, those of a network after one: use a Linear and a LIFCell in "
+    "its place and train again"
+)
+_RECIPES = {"LI": _LEAKY, "LICell": _LEAKY, "LIFRecurrent": _RECURRENT, "LIFRecurrentCell": _RECURRENT}
 
 
 def _reset(p: Any) -> tuple[Reset, str]:

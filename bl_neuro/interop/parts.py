@@ -33,7 +33,8 @@ class Neurons:
     """CUBA-LIF parameters; arrays broadcast against the neurons from the right, as in torch and NumPy.
 
     as_given: whether the arrays already have the shapes that `CubaLIF` expects and are not changed; a synapse's bias
-    then stays one of the current.
+    then stays one of the current. recurrent: weights (out, out), or one per neuron, of synapses from these neurons to
+    themselves, with a delay of one step, or None; recurrent_bias: their bias (out,).
     """
 
     name: str
@@ -43,6 +44,8 @@ class Neurons:
     bias: Any = 0.0
     reset: Reset = "zero"
     as_given: bool = False
+    recurrent: Any = None
+    recurrent_bias: Any = None
 
 
 @dataclass(frozen=True)

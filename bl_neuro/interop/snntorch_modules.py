@@ -2,6 +2,8 @@
 
     Leaky(beta)                  voltage_decay = 1 - beta, current_decay = 1
     Synaptic(alpha, beta)        voltage_decay = 1 - beta, current_decay = 1 - alpha
+    RLeaky, RSynaptic            the same, with recurrent synapses of one step's delay
+    Lapicque(R, C, time_step)    voltage_decay = time_step / (R C), threshold * C / time_step, current_decay = 1
     "subtract", delayed reset    reset "subtract_delayed", snnTorch's default
     "zero", reset_delay=False    reset "zero"; a Leaky resets to the same with reset_delay=True
     a bias of the previous layer the neurons' bias, if alpha is 0 or absent
@@ -45,11 +47,14 @@ def from_snntorch(
 ) -> Network:
     """Converts a snnTorch module to a network; the module is not modified.
 
-    module: an `nn.Sequential` of Linear, Conv2d, Flatten, AvgPool2d, Leaky and Synaptic, or a module with a custom
-    forward and `order`. input_shape: shape of one frame, (features,) or (channels, height, width).
+    module: an `nn.Sequential` of Linear, Conv2d, Flatten, AvgPool2d, BatchNorm1d and BatchNorm2d with their running
+    statistics (folded into the layer before), Dropout (without effect), Leaky, Synaptic, RLeaky, RSynaptic and
+    Lapicque, or a module with a custom forward and `order`.
+    input_shape: shape of one frame, (features,) or (channels, height, width).
     order: names of the layers in execution order, for a module with a custom forward.
     run: function that runs a copy of the module on spikes (T, B, *input_shape), float64, from its initial state, if
-    neither `copy(spikes)` nor `copy(spikes[t])` step by step does:
+    neither `copy(spikes)` nor `copy(spikes[t])` step by step nor `copy(spikes[0])`, a forward that loops over time with
+    one frame held in every step, does:
 
         from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes, len(spikes)))
         from_snntorch(module, (784,), order=[...], run=lambda copy, spikes: copy(spikes.transpose(0, 1)))  # (B, T, ...)
@@ -79,7 +84,7 @@ def from_snntorch(
     if checked:
         with undisturbed():
             runner = _Runner(copied, layers, order is not None, run, snn)
-            require_same(network, runner, lambda spikes: reference_traces(network, spikes), SOURCE)
+            require_same(network, runner, lambda spikes: reference_traces(network, runner.driven(spikes)), SOURCE)
     return network
 
 
@@ -96,8 +101,10 @@ def _snntorch() -> Any:
 def _neurons(name: str, layer: Any, snn: Any) -> Neurons:
     """The parameters of a Leaky or Synaptic; NetworkError with all reasons if it has no exact counterpart."""
     kind = type(layer)
-    if kind not in (snn.Leaky, snn.Synaptic):
-        raise NetworkError([f"{name}: {kind.__name__}: expected Leaky or Synaptic, which have exact counterparts"])
+    synaptic, recurrent = kind in (snn.Synaptic, snn.RSynaptic), kind in (snn.RLeaky, snn.RSynaptic)
+    if not synaptic and not recurrent and kind not in (snn.Leaky, snn.Lapicque):
+        expected = "Leaky, Synaptic, RLeaky, RSynaptic or Lapicque, which have exact counterparts"
+        raise NetworkError([f"{name}: {kind.__name__}: expected {expected}{_RECIPES.get(kind.__name__, '')}"])
     problems = []
     if layer.inhibition:
         problems.append(f"{name}: inhibition: not supported (only the strongest neuron would spike)")
@@ -105,7 +112,7 @@ def _neurons(name: str, layer: Any, snn: Any) -> Neurons:
         problems.append(f"{name}: state_quant: not supported; bl.save(network, 'x.net') quantizes a network")
     if bool((values_of(layer.graded_spikes_factor, f"{name}: graded_spikes_factor") != 1).any()):
         problems.append(f"{name}: graded_spikes_factor: spikes are 0 or 1; multiply it into the weights that follow")
-    reset, problem = _reset(name, layer, kind is snn.Synaptic)
+    reset, problem = _reset(name, layer, kind is not snn.Leaky)
     if problem:
         problems.append(f"{name}: {problem}")
     threshold = values_of(layer.threshold, f"{name}: threshold")
@@ -113,29 +120,63 @@ def _neurons(name: str, layer: Any, snn: Any) -> Neurons:
         problems.append(f"{name}: threshold: expected values above 0, found {threshold.min():g}")
     if problems:
         raise NetworkError(problems)
-    alpha = np.clip(values_of(layer.alpha, f"{name}: alpha"), 0, 1) if kind is snn.Synaptic else np.zeros(())
+    alpha = np.clip(values_of(layer.alpha, f"{name}: alpha"), 0, 1) if synaptic else np.zeros(())
     beta = np.clip(values_of(layer.beta, f"{name}: beta"), 0, 1)
-    return Neurons(name, threshold, 1.0 - alpha, 1.0 - beta, reset=reset)
+    if kind is snn.Lapicque:
+        return _lapicque(name, layer, threshold, reset)
+    weights, bias = _recurrence(name, layer) if recurrent else (None, None)
+    return Neurons(name, threshold, 1.0 - alpha, 1.0 - beta, reset=reset, recurrent=weights, recurrent_bias=bias)
 
 
-def _reset(name: str, layer: Any, synaptic: bool) -> tuple[Reset, str]:
-    """The reset that the forward pass applies, and the reason if it is not supported."""
+_RECIPES = {"Alpha": "; use Synaptic with the same alpha and beta in its place and train again for a few epochs"}
+
+
+def _lapicque(name: str, layer: Any, threshold: FloatArray, reset: Reset) -> Neurons:
+    """Reads v <- (1 - dt / (R C)) v + (dt / C) i: the gain of the input becomes a higher threshold."""
+    resistance, capacity, step = (values_of(getattr(layer, key), f"{name}: {key}") for key in ("R", "C", "time_step"))
+    decay, gain = step / (resistance * capacity), step / capacity
+    if not ((decay >= 0) & (decay <= 1) & (gain > 0)).all():
+        reason = f"expected time_step / (R C) in 0..1 and C above 0, found {np.max(decay):g}"
+        raise NetworkError([f"{name}: Lapicque: {reason}"])
+    return Neurons(name, threshold / gain, 1.0, decay, reset=reset)
+
+
+def _recurrence(name: str, layer: Any) -> tuple[FloatArray, FloatArray | None]:
+    """Recurrent weights and bias of a RLeaky or RSynaptic."""
+    if not layer.reset_delay:
+        raise NetworkError([f"{name}: {type(layer).__name__}: reset_delay=False: expected True, its default"])
+    recurrent = layer.recurrent
+    if not layer.all_to_all:
+        return values_of(recurrent.V, f"{name}: V"), None
+    if type(recurrent) is not torch.nn.Linear:
+        raise NetworkError([f"{name}: recurrent {type(recurrent).__name__}: expected linear_features=, a Linear"])
+    bias = None if recurrent.bias is None else values_of(recurrent.bias, f"{name}: recurrent bias")
+    return values_of(recurrent.weight, f"{name}: recurrent weight"), bias
+
+
+def _reset(name: str, layer: Any, drops_input: bool) -> tuple[Reset, str]:
+    """The reset that the forward pass applies, and the reason if it is not supported.
+
+    drops_input: whether a delayed reset to zero also drops the input of its step, as in all neurons except Leaky.
+    """
     mechanism, stated = _mechanism(layer), _stated_mechanism(name, layer)
-    if mechanism != stated and not layer.reset_delay:
+    delayed = getattr(layer, "reset_delay", True)  # a Lapicque has no such option and resets one step later
+    if mechanism != stated and not delayed:
         return "zero", (
             f"reset_mechanism: it was changed from '{mechanism}' to '{stated}' after the neuron was made, by a state "
             "dict or an assignment, and snnTorch applies both; make it with the mechanism that you want"
         )
-    if mechanism == "subtract" and layer.reset_delay:
+    if mechanism == "subtract" and delayed:
         return "subtract_delayed", ""
-    if mechanism == "zero" and not (layer.reset_delay and synaptic):
+    if mechanism == "zero" and not (delayed and drops_input):
         return "zero", ""
     reasons = {
         "subtract": "reset_mechanism 'subtract' with reset_delay=False: where the membrane potential stays above the "
         "threshold, snnTorch reduces it before the comparison; use reset_delay=True or 'zero'",
-        "zero": "reset_mechanism 'zero' with reset_delay=True: a Synaptic then ignores the input of the step after a "
-        "spike; use reset_delay=False",
-        "none": "reset_mechanism 'none': expected a reset, which every neuron of a network has",
+        "zero": f"reset_mechanism 'zero' with reset_delay=True: a {type(layer).__name__} then ignores the input of the "
+        "step after a spike; use 'subtract', or reset_delay=False in a Synaptic",
+        "none": "reset_mechanism 'none': expected a reset, which every neuron of a network has; for a readout of "
+        "membrane potentials, use 'zero', count the spikes, and train again",
     }
     return "zero", reasons.get(mechanism, f"reset_mechanism {mechanism}: unknown")
 
@@ -166,6 +207,7 @@ class _Runner:
         self._custom_forward = custom_forward
         self._run = run
         self._cells = [layer for _, layer in layers if isinstance(layer, snn.SpikingNeuron)]
+        self._held: int | None = None
         self._recordings: list[list[tuple[Tensor, Tensor]]] = [[] for _ in self._cells]
         for cell, recording in zip(self._cells, self._recordings):
             _prepare(cell, recording)
@@ -175,13 +217,24 @@ class _Runner:
         for attempt in self._attempts():
             self._reset_states()
             output = attempt(inputs)
-            if all(len(recording) == len(inputs) for recording in self._recordings):
+            counts = [len(recording) for recording in self._recordings]
+            if attempt == self._on_held_frame and len(set(counts)) == 1 and counts[0] > 1:
+                self._held = counts[0]
                 return [self._trace(index) for index in range(len(self._cells))], output
-        counts = [len(recording) for recording in self._recordings]
+            if all(self._is_complete(recording, inputs) for recording in self._recordings):
+                return [self._trace(index) for index in range(len(self._cells))], output
         raise Unsupported(
             f"{SOURCE}: its forward called its neurons {counts} times for {len(inputs)} steps, given (T, B, ...) or "
             f"single steps; pass run=, a function of (copy, spikes) that runs it, such as {RUN_EXAMPLE}"
         )
+
+    def driven(self, spikes: SpikeArray) -> SpikeArray:
+        """The input of the last run: `spikes`, or their first step in every step if the forward loops over time."""
+        return spikes if self._held is None else np.repeat(spikes[:1], self._held, axis=0)
+
+    def _is_complete(self, recording: list[tuple[Tensor, Tensor]], inputs: Tensor) -> bool:
+        """Whether the neurons ran once for each of the steps, on the samples of one step."""
+        return len(recording) == len(inputs) and all(fired.shape[0] == inputs.shape[1] for fired, _ in recording)
 
     def _attempts(self) -> list[Callable[[Tensor], Any]]:
         if self._run is not None:
@@ -189,7 +242,13 @@ class _Runner:
             return [lambda inputs: run(self._module, inputs)]
         if not self._custom_forward:
             return [self._child_by_child]
-        return [_call_ignoring_errors(self._module), self._step_by_step]
+        if self._held is not None:
+            return [self._on_held_frame]
+        return [_call_ignoring_errors(self._module), self._on_held_frame, self._step_by_step]
+
+    def _on_held_frame(self, inputs: Tensor) -> Any:
+        """Runs a module whose forward loops over time on the first frame, which it holds in every step."""
+        return _call_ignoring_errors(self._module)(inputs[0])
 
     def _step_by_step(self, inputs: Tensor) -> list[Any]:
         """Runs the module on single steps."""

@@ -16,9 +16,10 @@ import numpy as np
 from bl_neuro.arrays import FloatArray
 from bl_neuro.deploy.folded_pooling import pooled_kernel
 from bl_neuro.errors import NetworkError
-from bl_neuro.interop.parts import Normalization, Step, Synapse
+from bl_neuro.interop.parts import Neurons, Normalization, Step, Synapse
 from bl_neuro.layers import Flatten, Pair, SumPool
 from bl_neuro.network import MAX_VALUES
+from bl_neuro.neuron import frozen_array
 
 
 def folded(synapse: Synapse | None, part: Normalization | Step) -> Synapse:
@@ -28,7 +29,9 @@ def folded(synapse: Synapse | None, part: Normalization | Step) -> Synapse:
         NetworkError: there is no synapse, or the two are no exact synapse.
     """
     if synapse is None:
-        raise NetworkError(["expected it between a linear or convolutional layer and its neurons"])
+        raise NetworkError(
+            ["expected it between a linear or convolutional layer and its neurons; move it there, and train again"]
+        )
     if isinstance(part, Normalization):
         return with_normalization(synapse, part)
     if isinstance(part.layer, Flatten):
@@ -76,6 +79,23 @@ def with_normalization(synapse: Synapse, normalization: Normalization) -> Synaps
         raise NetworkError([f"expected {len(weight)} channels, those of {synapse.name}, found {len(scale)}"])
     bias: FloatArray = shift if synapse.bias is None else np.asarray(synapse.bias) * scale + shift
     return replace(synapse, weight=weight * scale.reshape(-1, *[1] * (weight.ndim - 1)), bias=bias)
+
+
+def with_recurrence(synapse: Synapse, neurons: Neurons) -> Synapse:
+    """A synapse with the recurrent weights of its neurons; one number per neuron becomes a diagonal.
+
+    Raises:
+        NetworkError: the synapse is a convolution.
+    """
+    recurrent = frozen_array(neurons.recurrent, "recurrent")
+    if np.ndim(synapse.weight) == 4:
+        raise NetworkError(["recurrent synapses behind a convolution are not supported; use a Linear"])
+    if recurrent.ndim < 2:
+        recurrent = np.diag(np.broadcast_to(recurrent, (len(np.asarray(synapse.weight)),)))
+    bias = synapse.bias
+    if neurons.recurrent_bias is not None:
+        bias = frozen_array(neurons.recurrent_bias, "recurrent bias") + (0 if bias is None else np.asarray(bias))
+    return replace(synapse, recurrent=recurrent, bias=bias)
 
 
 def both(geometry: dict[str, Any], key: str, usual: int) -> Pair:

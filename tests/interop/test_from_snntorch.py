@@ -114,6 +114,7 @@ def normalized(layer: Any) -> Any:
 
 
 def test_normalization_and_pooling_in_front_of_neurons_become_part_of_the_synapse() -> None:
+    torch.manual_seed(0)
     module = nn.Sequential(
         nn.Conv2d(2, 4, 5, padding=2),
         normalized(nn.BatchNorm2d(4)),
@@ -184,13 +185,13 @@ def test_unsupported_neurons_are_refused(options: dict[str, Any], message: str) 
 
 def test_every_problem_is_reported_at_once() -> None:
     cell = snn.Synaptic(alpha=0.5, beta=0.5, reset_mechanism="zero")
-    module = nn.Sequential(nn.BatchNorm1d(4), linear(4, 3), cell, linear(3, 3), snn.RLeaky(0.5, linear_features=3))
+    module = nn.Sequential(nn.BatchNorm1d(4), linear(4, 3), cell, linear(3, 3), snn.Alpha(alpha=0.9, beta=0.8))
     with pytest.raises(Unsupported) as caught:
         from_snntorch(module, (4,))
     for message in (
         "0: expected it between a linear or convolutional layer and its neurons",
         "2: reset_mechanism 'zero' with reset_delay=True",
-        "4: RLeaky: expected",
+        "4: Alpha: expected Leaky",
     ):
         assert message in str(caught.value)
 
@@ -200,7 +201,7 @@ def test_the_advice_for_any_module_names_the_converter() -> None:
     with pytest.raises(Unsupported, match=advice):
         from_module(Net(), (12,))
     with pytest.raises(Unsupported) as caught:
-        from_module(nn.Sequential(nn.Linear(12, 3), nn.Tanh(), snn.Leaky(beta=0.5)), (12,))
+        from_module(nn.Sequential(nn.Linear(12, 3), snn.Alpha(alpha=0.9, beta=0.8)), (12,))
     assert "converter" not in str(caught.value)  # no option helps
 
 
