@@ -47,8 +47,7 @@ def from_norse(
 
     module: a `SequentialState` of Linear, Conv2d, Flatten, AvgPool2d, BatchNorm1d, BatchNorm2d, Lift of these, and
     LIFBoxCell, LIFCell, LIF, IAFCell or IAF; or a module with a custom forward and `order`.
-    input_shape: shape of one frame, (features,) or
-    (channels, height, width).
+    input_shape: shape of one frame, (features,) or (channels, height, width).
     order: names of the layers in execution order, for a module with a custom forward.
     run: function that runs a copy of the module on spikes (T, B, *input_shape), float64, from its initial state;
     required with `order`:
@@ -173,10 +172,7 @@ def _neurons(name: str, layer: Any, norse: Any) -> Neurons:
 
 
 _LEAKY = "; it does not spike: use LIFCell in its place, count the spikes, and train again"
-_RECURRENT = (
-    "; its spikes return to its voltage after two steps, those of a network after one: use a Linear and a LIFCell in "
-    "its place and train again"
-)
+_RECURRENT = "; its input and recurrent weights are not read: use a Linear and a LIFCell in its place and train again"
 _RECIPES = {"LI": _LEAKY, "LICell": _LEAKY, "LIFRecurrent": _RECURRENT, "LIFRecurrentCell": _RECURRENT}
 
 
