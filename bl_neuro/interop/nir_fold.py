@@ -23,7 +23,7 @@ from bl_neuro.errors import NetworkError
 from bl_neuro.interop.nir_linear_nodes import MAX_MADE, Delaying, Linear, Pooling, Scaling, need_affordable
 from bl_neuro.interop.nir_shapes import same_shape
 from bl_neuro.interop.parts import Part, Step, Synapse
-from bl_neuro.interop.synapse_folds import PoolOfSums, both, with_pooling
+from bl_neuro.interop.synapse_folds import PoolOfSums, pair_of, with_pooling
 from bl_neuro.layers import AveragePool, Conv, Shape, SumPool
 from bl_neuro.neuron import CubaLIF
 
@@ -249,9 +249,9 @@ def _pool_last(synapse: Synapse, pool: Pooling, stored: int) -> Synapse:
 def _pool_first(pool: Pooling, synapse: Synapse, stored: int) -> Synapse:
     """A pooling, and a convolution of what it computes."""
     geometry = synapse.geometry
-    if any(both(geometry, "padding", 0)) and any(pool.padding):
+    if any(pair_of(geometry, "padding", 0)) and any(pool.padding):
         raise NetworkError([f"{pool.name}: padding: expected 0 in front of a convolution that has one too"])
-    stride, dilation = both(geometry, "stride", 1), both(geometry, "dilation", 1)
+    stride, dilation = pair_of(geometry, "stride", 1), pair_of(geometry, "dilation", 1)
     gaps = (dilation[0] * pool.stride[0], dilation[1] * pool.stride[1])
     try:
         summed = pooled_kernel(np.asarray(synapse.weight), pool.size, (1, 1), gaps, max(MAX_MADE, 2 * stored))

@@ -1,9 +1,10 @@
 """What lies between a synapse and its neurons, as part of the synapse, where that is exact.
 
-Conv, pool               a convolution with a larger kernel and stride:
-kernel (k - 1) d + (p - 1) s + 1, stride s q, for pooling of size p and stride q
-Linear or Conv, norm     each row of weights w times g, and the bias b g + h, with g = gamma / sqrt(var + eps) and
-h = beta - g mean: batch normalization with its running statistics
+- A convolution and pooling: a convolution with a kernel of (k - 1) d + (p - 1) s + 1 and a stride of s q, for a kernel
+  of k, dilation d and stride s, and for windows of p at a stride of q.
+- Batch normalization with its running statistics: rows of weights times g and the bias b g + h, with
+  g = gamma / sqrt(var + eps) and h = beta - g mean.
+- Recurrent neurons: recurrent weights of the synapse, and a bias in every step.
 """
 
 from __future__ import annotations
@@ -59,7 +60,7 @@ def with_pooling(synapse: Synapse, pool: PoolOfSums, most: int) -> Synapse:
     weight, geometry = np.asarray(synapse.weight), synapse.geometry
     if weight.ndim != 4:
         raise NetworkError([f"expected a convolution or neurons in front of pooling, found {synapse.name}"])
-    stride, dilation = both(geometry, "stride", 1), both(geometry, "dilation", 1)
+    stride, dilation = pair_of(geometry, "stride", 1), pair_of(geometry, "dilation", 1)
     kernel = pooled_kernel(weight, pool.size, stride, dilation, most) * pool.factor
     added = pool.factor * pool.size[0] * pool.size[1]
     bias = None if synapse.bias is None else np.asarray(synapse.bias) * added
@@ -98,7 +99,7 @@ def with_recurrence(synapse: Synapse, neurons: Neurons) -> Synapse:
     return replace(synapse, recurrent=recurrent, bias=bias)
 
 
-def both(geometry: dict[str, Any], key: str, usual: int) -> Pair:
-    """The values of a convolution's geometry for both axes, as a pair."""
+def pair_of(geometry: dict[str, Any], key: str, usual: int) -> Pair:
+    """An entry of a convolution's geometry for both axes; `usual` if it is not stated."""
     value = geometry.get(key, usual)
     return (value, value) if isinstance(value, int) else (int(value[0]), int(value[1]))

@@ -103,46 +103,9 @@ def test_images_with_parameters_per_channel_column_and_neuron() -> None:
     assert [type(layer).__name__ for layer in network.layers] == ["Conv", "AveragePool", "Flatten", "Dense"]
 
 
-def normalized(layer: Any) -> Any:
-    """A batch normalization with random statistics."""
-    layer.running_mean.normal_(0, 0.3)
-    layer.running_var.uniform_(0.2, 3)
-    if layer.affine:
-        layer.weight.data.normal_(1, 0.5)
-        layer.bias.data.normal_(0, 0.3)
-    return layer
-
-
-def test_normalization_and_pooling_in_front_of_neurons_become_part_of_the_synapse() -> None:
-    torch.manual_seed(0)
-    module = nn.Sequential(
-        nn.Conv2d(2, 4, 5, padding=2),
-        normalized(nn.BatchNorm2d(4)),
-        nn.AvgPool2d(2),
-        snn.Leaky(beta=0.8, threshold=0.1, reset_mechanism="zero"),
-        nn.Conv2d(4, 6, 3, stride=2),
-        nn.AvgPool2d(2, 1),
-        normalized(nn.BatchNorm2d(6)),
-        snn.Leaky(beta=0.9, threshold=0.2),
-        nn.Flatten(),
-        nn.Linear(6 * 2 * 2, 3),
-        normalized(nn.BatchNorm1d(3, affine=False)),
-        snn.Leaky(beta=0.8, threshold=0.1, reset_mechanism="zero"),
-    )
-    network = from_snntorch(module, (2, 16, 16))  # runs both, and compares every spike
-    first, second = network.layers[:2]
-    assert isinstance(first, bl.Conv)
-    assert isinstance(second, bl.Conv)
-    assert (first.weight.shape, first.stride, first.padding) == ((4, 2, 6, 6), (2, 2), (2, 2))
-    assert (second.weight.shape, second.stride, network.shapes[1]) == ((6, 4, 5, 5), (2, 2), (6, 2, 2))
-    run = simulate(network, np.random.default_rng(0).random((9, 4, 2, 16, 16)) < 0.5)
-    assert all(0 < spikes.mean() < 1 for spikes in run.layer_spikes)
-
-
 @pytest.mark.parametrize(
     ("layers", "message"),
     [
-        ([nn.Linear(4, 3), nn.BatchNorm1d(3, track_running_stats=False)], "1: .*track_running_stats=False"),
         ([nn.Linear(4, 3), nn.BatchNorm1d(5)], "1: expected 3 channels, those of 0, found 5"),
         ([nn.Linear(4, 3), nn.AvgPool2d(2)], "1: expected a convolution or neurons in front of pooling, found 0"),
         ([nn.Linear(4, 3), nn.Flatten()], "1: lies between 0 and its neurons"),
