@@ -3,9 +3,10 @@
     python scripts/measure/gradient_costs.py
 
 One thread, 25 steps, density 0.1, the networks of `benchmark_substrates.py`. A gradient multiplies the gradient of
-every layer's sums, which is dense, by the layer's weights in float32 ("products": only these, on random gradients). It
-also runs backward through the states of all neurons, which takes at least one pass over the membrane potentials and
-spikes ("bytes": a copy of these states in float32). Prints milliseconds, and ratios as medians of interleaved rounds.
+every layer's sums, which is dense, by the layer's weights in float32 ("products": only these, on random gradients, with
+torch's gradient of convolutions, on which `loihi` improves for images of one channel). It also runs backward through
+the states of all neurons, which takes at least one pass over the membrane potentials and spikes ("bytes": a copy of
+these states in float32). Prints milliseconds, and ratios as medians of interleaved rounds.
 """
 
 from __future__ import annotations

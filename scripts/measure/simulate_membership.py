@@ -341,7 +341,7 @@ def table(rows: Sequence[dict[str, Any]], problems: Sequence[str]) -> str:
         numbers = " | ".join([row["measure"].replace("_", " "), *points, promised])
         lines.append(f"| {place} | {numbers} | {seen} ({low} to {high}) | {row['audits']:,} |")
     verdict = (
-        "The coverage of all intervals and all rates of errors are as they should be."
+        "Coverage, but for the rate at 0.1% of small pools, and all rates of errors are as they should be."
         if not problems
         else "Not as it should be: " + "; ".join(problems)
     )
